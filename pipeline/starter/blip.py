@@ -1,0 +1,82 @@
+"""The starter's BLIP: a captioner of drawn pictures with the classes of Salesforce/blip-image-captioning-base."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
+
+from pipeline.starter import pictures
+from pipeline.starter.fit import fit
+from pipeline.starter.vae import to_model
+
+POOL = 24_000
+WIDTH = 128
+
+
+def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
+    """A BLIP of 128 dimensions: four layers of vision over 8 px patches, three of text that look at them."""
+    torch.manual_seed(2)
+    shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4, "num_hidden_layers": 3}
+    text = BlipTextConfig(
+        vocab_size=len(tokenizer),
+        encoder_hidden_size=WIDTH,
+        projection_dim=WIDTH,
+        max_position_embeddings=64,
+        bos_token_id=tokenizer.convert_tokens_to_ids("[DEC]"),
+        eos_token_id=tokenizer.sep_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        **shared,
+    )
+    vision = BlipVisionConfig(image_size=64, patch_size=8, projection_dim=WIDTH, **{**shared, "num_hidden_layers": 4})
+    return BlipForConditionalGeneration(
+        BlipConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH)
+    )
+
+
+def train(tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 128) -> BlipForConditionalGeneration:
+    """Train with the captioning loss on drawn pictures; the words' order is fixed, so that the loss rewards looking."""
+    model = build(tokenizer)
+    drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
+    pool = np.stack([one.pixels for one in drawn])
+    start = model.config.text_config.bos_token_id
+    captions = [pictures.plain_caption(one.scene) for one in drawn]
+
+    def loss(step: int) -> Tensor:
+        chosen = np.random.default_rng([step, 3]).integers(0, POOL, batch)
+        text = tokenizer([captions[index] for index in chosen], padding=True, return_tensors="pt")
+        ids = text.input_ids.clone()
+        ids[:, 0] = start
+        labels = ids.masked_fill(text.attention_mask == 0, -100)
+        return model(
+            pixel_values=to_model(pool[chosen]), input_ids=ids, attention_mask=text.attention_mask, labels=labels
+        ).loss
+
+    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05)
+    return model
+
+
+@torch.no_grad()
+def accuracy(model: BlipForConditionalGeneration, tokenizer: BertTokenizer, *, count: int = 200) -> dict[str, float]:
+    """Share of held-out pictures whose caption names each attribute rightly, and all of them (`all`)."""
+    drawn = [pictures.picture(30_000_000 + seed, held_out=True) for seed in range(count)]
+    ids = model.generate(pixel_values=to_model(np.stack([one.pixels for one in drawn])), max_new_tokens=40)
+    said = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    right: dict[str, list[bool]] = {}
+    for one, text in zip(drawn, said, strict=True):
+        subject, _, ground = text.rpartition(" on a")
+        found = {
+            "shape": one.scene.shape in subject.split(),
+            "color": one.scene.color in subject.split(),
+            "size": one.scene.size in subject.split(),
+            "place": one.scene.place in text,
+            "background": one.scene.background in ground.split(),
+        }
+        found["all"] = all(found.values())
+        for name, value in found.items():
+            right.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in right.items()}
