@@ -1,0 +1,81 @@
+"""The tables that say which pictures there are: origins (a row a place) and samples (a row a content).
+
+A *sample* is a content, named by the SHA-256 of its bytes (`sample_id`). An *origin* is a place that content came
+from, with what stands beside it there: rights, captions, class, trigger. Tables are joined by `sample_id`, never by
+the order of rows.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Row = dict[str, Any]
+
+ORIGINS = pa.schema(
+    [
+        ("origin", pa.string()),  # path or address, as shown to people
+        ("source", pa.int32()),  # position in the recipe's list of sources
+        ("sample_id", pa.string()),  # null where the file could not be read
+        ("bytes", pa.int64()),
+        ("license", pa.string()),  # SPDX id; null is unknown
+        ("license_url", pa.string()),
+        ("creator", pa.string()),
+        ("source_url", pa.string()),
+        ("attribution", pa.string()),
+        ("sidecar", pa.string()),  # the caption that stands beside the file
+        ("class", pa.string()),
+        ("trigger", pa.string()),
+        ("repeats", pa.int32()),
+        ("error", pa.string()),  # why the file could not be read: "reason: detail"
+    ]
+)
+"""One row for each file that a source named, also for those that could not be read."""
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def logical_digest(table: pa.Table, key: Sequence[str], *, leave_out: Sequence[str] = ()) -> str:
+    """Digest of what a table says, whatever the order of its rows or columns; `leave_out` names columns like times."""
+    names = sorted(set(table.column_names) - set(leave_out))
+    ordered = table.select(names).sort_by([(name, "ascending") for name in key])
+    hasher = hashlib.sha256(json.dumps(names).encode())
+    for row in ordered.to_pylist():
+        hasher.update(repr([row[name] for name in names]).encode("utf-8", "surrogatepass"))
+    return hasher.hexdigest()
+
+
+def by(rows: Sequence[Row], column: str) -> dict[Any, Row]:
+    """The rows by the value of one column, which must be a key."""
+    found = {row[column]: row for row in rows}
+    if len(found) != len(rows):
+        raise ValueError(f"{column} is not a key: {len(rows)} rows, {len(found)} values")
+    return found
+
+
+def join(left: pa.Table, right: pa.Table, key: str = "sample_id") -> pa.Table:
+    """Add `right`'s columns to the rows of `left` by `key`, in `left`'s order; what is missing is null."""
+    if not len(left):
+        fields = [field for field in right.schema if field.name not in left.column_names]
+        return pa.table({**{n: left[n] for n in left.column_names}, **{f.name: pa.array([], f.type) for f in fields}})
+    places = pc.index_in(left[key], right[key].combine_chunks() if len(right) else pa.array([], left[key].type))
+    taken = right.drop_columns([name for name in right.column_names if name in left.column_names]).take(places)
+    for name in taken.column_names:
+        left = left.append_column(taken.schema.field(name), taken[name])
+    return left
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table of rows given as mappings; a missing name is null, an extra one an error."""
+    for row in rows:
+        extra = set(row) - set(schema.names)
+        if extra:
+            raise ValueError(f"columns that the schema does not have: {sorted(extra)}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)

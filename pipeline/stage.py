@@ -1,0 +1,189 @@
+"""The stage contract, and the one function that computes the rows of a stage that are missing.
+
+A stage is a module:
+
+    VERSION: int                    raised when its numbers change
+    KEY: tuple[str, ...]            columns that name a row: ("sample_id",), ("sample_id", "view") ...
+    READS: tuple[str, ...]          columns of the request whose values the row depends on
+    ADDS: pa.Schema                 the columns it computes
+    Params                          frozen pydantic model of what affects the output
+    run(rows, params, tools)        -> one mapping a row, with ADDS' columns or an "error" ("reason: detail")
+
+It writes nothing itself. A stored row is found again by its stage, VERSION, parameters and weights (the
+*fingerprint*, a folder) and by its key and the values it reads (its *inputs*). Which other rows are asked for in the
+same run plays no part.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from pipeline.errors import GessoError
+from pipeline.manifest import Row, digest
+from pipeline.workspace import Workspace, write_table
+
+SHARD = 256
+"""Rows that are computed and committed together; batches are cut inside a shard, so that a resumed run agrees."""
+
+Request = tuple[Any, ...]
+"""A row's key followed by the hash of its inputs."""
+
+
+class StageModule(Protocol):
+    """What `ensure` needs of a stage."""
+
+    __name__: str
+    VERSION: int
+    KEY: tuple[str, ...]
+    READS: tuple[str, ...]
+    ADDS: pa.Schema
+
+    def run(self, rows: Sequence[Row], params: Any, tools: "Tools") -> Sequence[Mapping[str, Any]]:  # noqa: ANN401 (each stage has its own)
+        """Compute the columns of `rows`, one mapping a row."""
+
+
+@dataclass(frozen=True)
+class StageStat:
+    """What one stage did in a run."""
+
+    name: str
+    computed: int
+    cached: int
+    seconds: float
+    peak_mib: float
+    """Highest resident memory of the process up to the stage's end, in MiB."""
+
+
+@dataclass
+class Tools:
+    """What stages may use beside their rows."""
+
+    workspace: Workspace
+    device: str = "cpu"
+    dtype: str = "float32"
+    workers: int = 2
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None  # noqa: ARG005 (names say what comes)
+    say: Callable[[str], None] = lambda text: None  # noqa: ARG005
+    stats: list[StageStat] = field(default_factory=list)
+
+    def read(self, sample_id: str) -> bytes:
+        """The original bytes of a sample."""
+        return self.workspace.original(sample_id).read_bytes()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows asked of a stage, all there."""
+
+    folder: Path
+    key: tuple[str, ...]
+    wanted: tuple[Request, ...]
+    adds: pa.Schema
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The wanted rows in the order they were asked for: the key, the stage's columns (or some), `error`."""
+        names = [*self.key, *(self.adds.names if columns is None else columns), "error"]
+        if not self.wanted:
+            fields = [pa.field(name, pa.string()) for name in (*self.key, "error")]
+            kept = [self.adds.field(name) for name in names if name in self.adds.names]
+            return pa.schema([*fields[:-1], *kept, fields[-1]]).empty_table()
+        stored = ds.dataset(sorted(self.folder.glob("*.parquet"))).to_table(columns=[*names, "inputs"])
+        rows = {request: place for place, request in enumerate(_requests(stored, self.key))}
+        return stored.take([rows[request] for request in self.wanted]).select(names)
+
+    def places(self) -> list[tuple[Path, int]]:
+        """File and row within it of each wanted row, for a loader that reads them one at a time."""
+        found = dict(_scan(self.folder, self.key))
+        return [found[request] for request in self.wanted]
+
+
+def fingerprint(module: Any, params: BaseModel, weights: str = "") -> str:  # noqa: ANN401 (stages and measurers)
+    """Name of the folder of everything computed by this version with these parameters and weights."""
+    return digest([name_of(module), module.VERSION, params.model_dump(mode="json"), weights])[:16]
+
+
+def name_of(module: Any) -> str:  # noqa: ANN401
+    """A stage's name: its file's."""
+    return str(module.__name__).rpartition(".")[2]
+
+
+def requests_of(rows: Sequence[Row], key: Sequence[str], reads: Sequence[str]) -> tuple[Request, ...]:
+    """The identity of each row: its key's values and the hash of what it reads."""
+    return tuple((*(row[name] for name in key), digest([row[name] for name in reads])[:24]) for row in rows)
+
+
+def ensure(
+    module: StageModule,
+    rows: Sequence[Row],
+    params: BaseModel,
+    tools: Tools,
+    *,
+    weights: str = "",
+    cache: bool = False,
+    shard: int = SHARD,
+) -> Stored:
+    """Make sure that a stage's rows are stored, computing those that are not, a shard at a time."""
+    began, name = time.monotonic(), name_of(module)
+    folder = tools.workspace.table_folder(name, fingerprint(module, params, weights), cache=cache)
+    wanted = requests_of(rows, module.KEY, module.READS)
+    have = stored_requests(folder, module.KEY)
+    todo = sorted({request: row for request, row in zip(wanted, rows, strict=True) if request not in have}.items())
+    for start in range(0, len(todo), shard):
+        part = todo[start : start + shard]
+        made = list(module.run([row for _, row in part], params, tools))
+        commit(folder, module, [request for request, _ in part], made)
+        tools.progress(name, min(start + shard, len(todo)), len(todo))
+    note(tools, name, computed=len(todo), asked=len(set(wanted)), began=began)
+    return Stored(folder, module.KEY, wanted, module.ADDS)
+
+
+def note(tools: Tools, name: str, *, computed: int, asked: int, began: float) -> None:
+    """Record what a stage did."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds = time.monotonic() - began
+    tools.stats.append(StageStat(name, computed, asked - computed, round(seconds, 3), round(peak, 1)))
+
+
+def stored_requests(folder: Path, key: Sequence[str]) -> set[Request]:
+    """The identities of all rows that a folder of shards holds."""
+    return {request for request, _ in _scan(folder, key)}
+
+
+def commit(folder: Path, module: Any, requests: Sequence[Request], made: Sequence[Mapping[str, Any]]) -> None:  # noqa: ANN401
+    """Write one shard: the rows' keys and inputs, the stage's columns and `error`.
+
+    Raises:
+        GessoError: the stage returned another number of rows, or columns that it does not declare.
+    """
+    if len(made) != len(requests):
+        raise GessoError(f"stage {name_of(module)} returned {len(made)} rows for {len(requests)}")
+    for row in made:
+        if not row.get("error") and set(row) - {"error"} != set(module.ADDS.names):
+            raise GessoError(f"stage {name_of(module)} returned {sorted(row)}, not {module.ADDS.names}")
+    columns: dict[str, pa.Array] = {}
+    for place, name in enumerate((*getattr(module, "KEY", ("sample_id",)), "inputs")):
+        columns[name] = pa.array([request[place] for request in requests])
+    for column in module.ADDS:
+        columns[column.name] = pa.array([row.get(column.name) for row in made], column.type)
+    columns["error"] = pa.array([row.get("error") for row in made], pa.string())
+    shard_name = digest([list(request) for request in requests])[:24]
+    metadata = {key: value for key, value in (module.ADDS.metadata or {}).items()}
+    write_table(folder / f"{shard_name}.parquet", pa.table(columns).replace_schema_metadata(metadata))
+
+
+def _scan(folder: Path, key: Sequence[str]) -> Iterator[tuple[Request, tuple[Path, int]]]:
+    for path in sorted(folder.glob("*.parquet")):
+        table = pq.read_table(path, columns=[*key, "inputs"])
+        yield from ((request, (path, place)) for place, request in enumerate(_requests(table, key)))
+
+
+def _requests(table: pa.Table, key: Sequence[str]) -> Iterator[Request]:
+    return zip(*(table[name].to_pylist() for name in (*key, "inputs")), strict=True)

@@ -1,0 +1,171 @@
+"""What lies where in a workspace, and how a file appears in it: complete and by rename, or not at all.
+
+originals/<2 hex>/<sha256>        bytes as received
+tables/<stage>/<fingerprint>/     rows that a stage computed, a Parquet file a shard
+decisions/<reviewer>.jsonl        what people decided
+cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
+trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
+runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from pipeline.errors import WorkspaceError
+
+MARK = "gesso-workspace"
+ROW_GROUP_BYTES = 8 * 2**20
+"""Upper size of a Parquet row group, so that a loader reads little for one row."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A local folder that holds everything gesso knows about one or several datasets."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """Open the workspace at `root`, making it where there is none.
+
+        Raises:
+            WorkspaceError: `root` is a file, a folder with other things in it, or cannot be written.
+        """
+        try:
+            if root.exists() and not (root / MARK).exists() and any(root.iterdir()):
+                raise WorkspaceError(
+                    "this folder is not a gesso workspace and not empty",
+                    field="--workspace",
+                    value=str(root),
+                    remedy="Name a new folder or an existing workspace.",
+                )
+            root.mkdir(parents=True, exist_ok=True)
+            if not (root / MARK).exists():
+                write_bytes(root / MARK, b"1\n")
+        except (NotADirectoryError, PermissionError, FileExistsError) as error:
+            raise WorkspaceError(
+                f"the workspace cannot be written ({error.strerror})",
+                field="--workspace",
+                value=str(root),
+                remedy="Choose a folder that you may write.",
+            ) from error
+        return cls(root)
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """Open an existing workspace and change nothing.
+
+        Raises:
+            WorkspaceError: there is none at `root`.
+        """
+        if not (root / MARK).is_file():
+            raise WorkspaceError(
+                "there is no gesso workspace here",
+                field="--workspace",
+                value=str(root),
+                remedy="Run `gesso run RECIPE` first, or name the folder that it used.",
+            )
+        return cls(root)
+
+    @property
+    def decisions(self) -> Path:
+        """Folder of the reviewers' journals."""
+        return self.root / "decisions"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs, whose names sort by time."""
+        return self.root / "runs"
+
+    @property
+    def trainsets(self) -> Path:
+        """Folder of the training sets, by digest."""
+        return self.root / "trainsets"
+
+    def table_folder(self, stage: str, fingerprint: str, *, cache: bool = False) -> Path:
+        """Folder of the shards that a stage wrote under a fingerprint."""
+        return self.root / ("cache" if cache else "tables") / stage / fingerprint
+
+    def original(self, sample_id: str) -> Path:
+        """Where the bytes of a sample lie."""
+        return self.root / "originals" / sample_id[:2] / sample_id
+
+    def keep_original(self, data: bytes) -> str:
+        """Store bytes under their SHA-256, which is returned; storing the same bytes again does nothing."""
+        sample_id = hashlib.sha256(data).hexdigest()
+        place = self.original(sample_id)
+        if not place.exists():
+            write_bytes(place, data)
+        return sample_id
+
+    def latest_run(self) -> Path | None:
+        """The newest run's folder that has a ledger, if there is one."""
+        finished = sorted(path.parent for path in self.runs.glob("*/ledger.parquet"))
+        return finished[-1] if finished else None
+
+    @contextmanager
+    def lock(self, name: str, *, wait: float = 0.0) -> Iterator[None]:
+        """Hold the lock `name` of this workspace, across processes, for the length of a with-block.
+
+        Raises:
+            WorkspaceError: someone else holds it for longer than `wait` seconds; the message says who.
+        """
+        place = self.root / "locks" / f"{name}.lock"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        holder = place.with_suffix(".holder")
+        lock = FileLock(place)
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout as error:
+            who = holder.read_text().strip() if holder.exists() else "another process"
+            raise WorkspaceError(
+                f"the workspace is in use ({name}: {who})",
+                field="--workspace",
+                value=str(self.root),
+                remedy="Wait until it is done, or use another workspace.",
+            ) from error
+        try:
+            holder.write_text(f"process {os.getpid()}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, through a synced temporary file beside it and a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Make `path` a Parquet file of `table`, by rename, in row groups of at most about 8 MB."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    row_bytes = max(1, table.nbytes // max(1, len(table)))
+    try:
+        pq.write_table(table, part, row_group_size=max(1, ROW_GROUP_BYTES // row_bytes), compression="zstd")
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
