@@ -1,14 +1,14 @@
 """Every error that gesso raises on purpose, in one tree.
 
-    GessoError                  exit 1: something failed that is not the user's doing
-      UserError                 exit 2: names the field, the value and the remedy
-        RecipeError             the recipe is wrong
-        InputError              a source, a file or an argument is wrong
-        WorkspaceError          the workspace is missing, held by someone else, or not writable
-        ModelError              a model is not there and cannot be had, or is of the wrong kind
-        ReviewError             a reviewed file cannot be applied
-      AwaitingReview            exit 3: people have to decide first
-    PictureError                one picture is bad: a row in the ledger, never the end of a run
+GessoError                  exit 1: something failed that is not the user's doing
+  UserError                 exit 2: names the field, the value and the remedy
+    RecipeError             the recipe is wrong
+    InputError              a source, a file or an argument is wrong
+    WorkspaceError          the workspace is missing, held by someone else, or not writable
+    ModelError              a model is not there and cannot be had, or is of the wrong kind
+    ReviewError             a reviewed file cannot be applied
+  AwaitingReview            exit 3: people have to decide first
+PictureError                one picture is bad: a row in the ledger, never the end of a run
 """
 
 
@@ -54,7 +54,7 @@ class ReviewError(UserError):
     """A reviewed file cannot be applied; nothing of it was."""
 
 
-class AwaitingReview(GessoError):
+class AwaitingReview(GessoError):  # noqa: N818 (nothing went wrong)
     """Not enough has been decided by people for the run to go on."""
 
     exit_code = 3

@@ -175,8 +175,7 @@ def commit(folder: Path, module: Any, requests: Sequence[Request], made: Sequenc
         columns[column.name] = pa.array([row.get(column.name) for row in made], column.type)
     columns["error"] = pa.array([row.get("error") for row in made], pa.string())
     shard_name = digest([list(request) for request in requests])[:24]
-    metadata = {key: value for key, value in (module.ADDS.metadata or {}).items()}
-    write_table(folder / f"{shard_name}.parquet", pa.table(columns).replace_schema_metadata(metadata))
+    write_table(folder / f"{shard_name}.parquet", pa.table(columns).replace_schema_metadata(module.ADDS.metadata))
 
 
 def _scan(folder: Path, key: Sequence[str]) -> Iterator[tuple[Request, tuple[Path, int]]]:

@@ -1,0 +1,150 @@
+"""The frozen models of a recipe's parts: what each stage can be told, with units, ranges and defaults.
+
+`recipe.py` puts them together; a stage takes its own part and knows no other.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Part(BaseModel):
+    """A frozen part of a recipe that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Rights(Part):
+    """What is known of the rights in a source's pictures, where nothing beside the picture says otherwise."""
+
+    license: str | None = Field(None, description="SPDX id such as CC-BY-4.0, or LicenseRef-...; none is unknown")
+    license_url: str | None = Field(None, description="address of the licence's text")
+    creator: str | None = Field(None, description="who made the pictures")
+    source_url: str | None = Field(None, description="where the pictures were published")
+    attribution: str | None = Field(None, description="line to print in ATTRIBUTION.md")
+
+
+class Source(Part):
+    """One place that pictures come from."""
+
+    kind: Literal["folder"] = Field("folder", description="kind of source; a folder is read recursively")
+    path: Path = Field(description="the folder; relative to where the command runs")
+    rights: Rights = Field(Rights(), description="rights in all its pictures, unless a metadata file says otherwise")
+    class_: str | None = Field(
+        None, alias="class", description="class noun of the subject; {folder} is the name of the picture's folder"
+    )
+    trigger: str | None = Field(None, description="rare word that names the subject, for captions and prompts")
+    repeats: int = Field(1, ge=1, le=1000, description="how often each of its pictures is seen in an epoch; 1 to 1000")
+
+
+class Near(Part):
+    """When two pictures are near-duplicates."""
+
+    distance: int = Field(
+        6, ge=0, le=12, description="largest Hamming distance of the 64-bit perceptual hashes; 0 to 12, 10 merges colours"
+    )
+
+
+class Dedup(Part):
+    """Which pictures count as the same."""
+
+    near: Near | None = Field(Near(), description="near-duplicates by perceptual hash; null looks for exact ones only")
+    keep: Literal["best"] = Field("best", description="best: highest resolution, then sharpness, then captioned")
+
+
+class Limit(Part):
+    """A rule's limits, both included."""
+
+    min: float | None = Field(None, description="lowest value that is kept; in the column's unit")
+    max: float | None = Field(None, description="highest value that is kept; in the column's unit")
+
+    @model_validator(mode="after")
+    def _some(self) -> "Limit":
+        if self.min is None and self.max is None:
+            raise ValueError("a rule needs min, max or both")
+        return self
+
+
+class Allow(Part):
+    """Which licences may be used; closed on unknown."""
+
+    allow: tuple[str, ...] = Field((), description="SPDX ids that are allowed; anything else, also unknown, is rejected")
+    unknown: Literal["reject", "accept"] = Field(
+        "reject", description="accept: pictures without a known licence pass too, on your own responsibility"
+    )
+
+
+class Split(Part):
+    """What is kept from training to measure on."""
+
+    held_out: float = Field(0.1, ge=0.0, le=0.5, description="share of duplicate groups held out; 0 to 0.5")
+    seed: int = Field(7, description="another seed holds out others")
+    min_groups: int = Field(20, ge=2, description="with fewer groups of pictures than this nothing is held out")
+
+
+class Caption(Part):
+    """Where captions come from and how they are put together."""
+
+    captioner: str = Field("sidecar", description="name of a captioner (`gesso list captioners`)")
+    params: dict[str, Any] = Field({}, description="the captioner's own parameters")
+    model: str | None = Field(None, description="the captioner's model: starter, a folder, or a hub id")
+    revision: str | None = Field(None, description="commit of the hub model")
+    prefer_sidecar: bool = Field(True, description="a caption that stands beside the file goes before a machine's")
+    compose: str = Field("{body}", description="template over {body}, {class} and {trigger}; empty parts leave no gap")
+
+    @model_validator(mode="after")
+    def _known_names(self) -> "Caption":
+        unknown = set(re.findall(r"\{(\w*)\}", self.compose)) - {"body", "class", "trigger"}
+        if unknown:
+            raise ValueError(f"compose knows {{body}}, {{class}} and {{trigger}}, not {sorted(unknown)}")
+        return self
+
+
+class Review(Part):
+    """What people have to decide before training."""
+
+    require: Literal["none", "flagged", "all"] | Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        "none", description="none, flagged, all, or the share (0 to 1) of captions that a person must have decided"
+    )
+    undecided: Literal["wait", "exclude"] = Field(
+        "wait", description="wait: stop with exit code 3; exclude: train without the undecided ones"
+    )
+
+
+class Augment(Part):
+    """Further views of each training picture, made before the latents are cached."""
+
+    views: int = Field(1, ge=1, le=32, description="views of a picture: the picture itself and views-1 transformed ones")
+    transforms: tuple[dict[str, dict[str, Any] | None], ...] = Field(
+        (), description="albumentations transforms by class name, each with its arguments"
+    )
+    insist: bool = Field(False, description="transform also where the caption speaks against it (left, right, colours)")
+
+
+class Buckets(Part):
+    """Sizes that pictures are brought to."""
+
+    resolution: int = Field(512, ge=32, le=2048, description="side of the square bucket in pixels; 32 to 2048")
+    step: int = Field(64, ge=8, le=128, description="other buckets have sides in multiples of this many pixels")
+    max_aspect: float = Field(2.0, ge=1.0, le=4.0, description="longest side over shortest of the most oblong bucket")
+
+
+class BaseModelRef(Part):
+    """The model that is fine-tuned."""
+
+    id: str = Field("starter", description="starter, a diffusers folder, a .safetensors file, or a hub id")
+    revision: str | None = Field(None, description="commit of the hub model; needed for a hub id to be reproducible")
+
+
+class Evaluate(Part):
+    """What is rendered and measured at checkpoints."""
+
+    every: int = Field(0, ge=0, description="training steps between evaluations; 0 is at the end only")
+    prompts: tuple[str, ...] = Field((), description="prompts of the sample grid")
+    seeds: tuple[int, ...] = Field((1, 2), description="one picture a prompt and seed")
+    guidance: float = Field(7.5, ge=0.0, le=30.0, description="classifier-free guidance scale; 0 to 30")
+    negative_prompt: str = Field("", description="what the samples are guided away from")
+    steps: int = Field(25, ge=1, le=1000, description="denoising steps of a sample")
+    clip: str = Field("starter", description="CLIP that scores samples: starter, a folder or a hub id")
