@@ -222,7 +222,7 @@ class RunRecord:
     funnel: Sequence[FunnelStep] = ()
     """The stages in their order, see `funnel`; the first one's `came_in` counts every file."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
-    """Encoded thumbnails by sample_id, see `thumbnails.encode`."""
+    """Encoded thumbnails by sample_id, see `pictures.thumbnail`."""
     captions: Sequence[CaptionRow] = ()
     views: Sequence[AugmentedView] = ()
     training: Sequence[TrainingPoint] = ()

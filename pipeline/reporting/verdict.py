@@ -1,0 +1,188 @@
+"""The sentence that a report opens with, and what to be careful about: computed from the record alone."""
+
+import math
+from collections import Counter
+
+from pipeline.reporting import curves
+from pipeline.reporting.record import Metric, RunRecord
+from pipeline.reporting.words import count, listing, number, percent, plain
+
+FEW_PICTURES = 20
+"""Below this many groups of pictures the split holds none out, so nothing can tell learning from copying."""
+LEFT = {
+    "duplicate": ("duplicate", "duplicates"),
+    "rejected": ("rejected", "rejected"),
+    "quarantined": ("unreadable", "unreadable"),
+    "dropped_by_person": ("dropped by a person", "dropped by a person"),
+    "awaiting_review": ("waiting for review", "waiting for review"),
+    "forgotten": ("forgotten on request", "forgotten on request"),
+}
+"""How the states of files that were not kept are said, for one file and for more."""
+
+
+def verdict(record: RunRecord) -> str:
+    """What was kept of what came in, and whether training helped: one or two sentences."""
+    return " ".join(filter(None, (_intake(record), _training(record)))) or "This run left nothing to report."
+
+
+def tone(record: RunRecord) -> str:
+    """Whether the verdict is `good`, `bad` or `neutral` news."""
+    if _diverged(record):
+        return "bad"
+    helped = record.metrics[0].helped if record.metrics else None
+    return {True: "good", False: "bad", None: "neutral"}[helped]
+
+
+def cautions(record: RunRecord) -> tuple[str, ...]:
+    """What to be careful about, one sentence each, the gravest first."""
+    return tuple(
+        sentence
+        for find in (_sums, _held_out, _overfit, _copies, _guards, _few, _unread, _rights, _unreadable, _greedy_rule)
+        if (sentence := find(record))
+    )
+
+
+def came_in(record: RunRecord) -> int:
+    """How many files came in."""
+    return record.funnel[0].came_in if record.funnel else len(record.ledger)
+
+
+def kept(record: RunRecord) -> int:
+    """How many files went all the way, the held-out ones included."""
+    if record.funnel:
+        return record.funnel[-1].went_on
+    return sum(row.state in ("kept", "held_out") for row in record.ledger)
+
+
+def held_out(record: RunRecord) -> int:
+    """How many files were held out."""
+    return sum(row.state == "held_out" for row in record.ledger) or sum(
+        row.split == "held_out" for row in record.captions
+    )
+
+
+def states(record: RunRecord) -> Counter[str]:
+    """How many files ended in each state, those that went all the way left out."""
+    if record.funnel:
+        return sum((Counter(dict(step.left)) for step in record.funnel), Counter())
+    return Counter(row.state for row in record.ledger if row.state not in ("kept", "held_out"))
+
+
+def _intake(record: RunRecord) -> str:
+    if not came_in(record):
+        return ""
+    aside = held_out(record)
+    of_these = f" ({kept(record) - aside:,} to train on, {aside:,} held out)" if aside else ""
+    left = [
+        f"{many:,} {LEFT.get(state, (plain(state),) * 2)[many > 1]}" for state, many in states(record).most_common()
+    ]
+    why = f"; {listing(left)}" if left else ""
+    return f"Kept {kept(record):,} of {count(came_in(record), 'file')}{of_these}{why}."
+
+
+def _said(state: str, many: int) -> str:
+    return LEFT.get(state, (plain(state), plain(state)))[many > 1]
+
+
+def _training(record: RunRecord) -> str:
+    if _diverged(record):
+        return "Training broke down: its loss is no longer a number."
+    if record.metrics:
+        main = record.metrics[0]
+        change = f"{main.name} of {main.of}" if main.of else main.name
+        moved = f"{change} went from {number(main.before)} to {number(main.after)}{_interval(main)}."
+        if main.helped is None:
+            known = "cannot be told apart from chance" if main.low is not None else "was not measured in pairs"
+            return f"Whether training helped {known}: {moved}"
+        return f"Training {'helped' if main.helped else 'made it worse'}: {moved}"
+    if record.training:
+        return f"It trained for {count(record.training[-1].step, 'step')}; whether that helped was not measured."
+    return ""
+
+
+def _interval(metric: Metric) -> str:
+    if metric.difference is None or metric.low is None or metric.high is None:
+        return ""
+    low, high = number(metric.low, signed=True), number(metric.high, signed=True)
+    return f" ({number(metric.difference, signed=True)}, 95 % interval {low} to {high})"
+
+
+def _diverged(record: RunRecord) -> bool:
+    return bool(record.training) and not math.isfinite(record.training[-1].loss)
+
+
+def _sums(record: RunRecord) -> str:
+    pairs = zip(record.funnel, record.funnel[1:], strict=False)
+    lost = sum(abs(before.went_on - after.came_in) for before, after in pairs)
+    return (
+        f"{count(lost, 'file')} between two stages cannot be accounted for: this is a fault in gesso." if lost else ""
+    )
+
+
+def _held_out(record: RunRecord) -> str:
+    trained = record.training or record.evaluations or record.metrics
+    if not trained or held_out(record) or any(row.split == "held_out" for row in record.stable_loss):
+        return ""
+    return "No picture was held out, so learning cannot be told from copying."
+
+
+def _overfit(record: RunRecord) -> str:
+    curve = curves.overall(curves.by_timestep(record.stable_loss)).get("held_out", ())
+    if not curve:
+        return ""
+    _, best, last = curves.best_range(curve)
+    if last == curve[-1][0]:
+        return ""
+    rise = (1 + curve[-1][1]) / (1 + min(change for _, change in curve)) - 1
+    return (
+        f"Loss on held-out pictures was lowest at step {best:,} and rose by {percent(rise)} since: "
+        "prefer a checkpoint near that step."
+    )
+
+
+def _copies(record: RunRecord) -> str:
+    near = sum(pair.expected is not None and pair.similarity > pair.expected for pair in record.resemblances)
+    if not near:
+        return ""
+    return (
+        f"{near:,} of {count(len(record.resemblances), 'generated picture')} resemble a training picture more than "
+        "unseen pictures do: look whether they are copies."
+    )
+
+
+def _guards(record: RunRecord) -> str:
+    worse = [f"{metric.name} ({metric.of})" if metric.of else metric.name for metric in record.metrics[1:]]
+    worse = [name for name, metric in zip(worse, record.metrics[1:], strict=True) if metric.helped is False]
+    return f"Training made {listing(worse)} worse." if worse else ""
+
+
+def _few(record: RunRecord) -> str:
+    learned = kept(record) - held_out(record)
+    if not came_in(record) or learned >= FEW_PICTURES:
+        return ""
+    return f"Only {count(learned, 'picture')} to learn from: expect copying, and wide intervals."
+
+
+def _unread(record: RunRecord) -> str:
+    unread = sum(bool(row.flags) and row.reviewed is None for row in record.captions)
+    return f"{count(unread, 'flagged caption')} went in without anyone having read them." if unread else ""
+
+
+def _rights(record: RunRecord) -> str:
+    barred = sum(right.count for right in record.rights if not right.allowed)
+    return f"{count(barred, 'file')} came without an allowed licence and stayed out." if barred else ""
+
+
+def _unreadable(record: RunRecord) -> str:
+    broken = states(record)["quarantined"]
+    return f"{count(broken, 'file')} could not be read." if broken else ""
+
+
+def _greedy_rule(record: RunRecord) -> str:
+    reasons = Counter(row.reason for row in record.ledger if row.state == "rejected" and row.reason)
+    if not reasons:
+        return ""
+    reason, many = reasons.most_common(1)[0]
+    if many * 2 <= came_in(record):
+        return ""
+    return f"One rule, {plain(reason)}, took {percent(many / came_in(record))} of all files: check its limit."
