@@ -149,7 +149,9 @@ def _explain(error: ValidationError, data: object) -> RecipeError:
     if first["type"] == "missing":
         return RecipeError("this key is missing", field=field, remedy=f"Add `{place[-1]}:`.{more}")
     message = first["msg"].removeprefix("Value error, ")
-    return RecipeError(message[0].lower() + message[1:], field=field, value=first["input"], remedy=_remedy(place) + more)
+    return RecipeError(
+        message[0].lower() + message[1:], field=field, value=first["input"], remedy=_remedy(place) + more
+    )
 
 
 def _model_at(place: Sequence[str]) -> Any:  # noqa: ANN401 (a model class or None)

@@ -43,7 +43,10 @@ class Near(Part):
     """When two pictures are near-duplicates."""
 
     distance: int = Field(
-        6, ge=0, le=12, description="largest Hamming distance of the 64-bit perceptual hashes; 0 to 12, 10 merges colours"
+        6,
+        ge=0,
+        le=12,
+        description="largest Hamming distance of the 64-bit perceptual hashes; 0 to 12, 10 merges colours",
     )
 
 
@@ -70,7 +73,9 @@ class Limit(Part):
 class Allow(Part):
     """Which licences may be used; closed on unknown."""
 
-    allow: tuple[str, ...] = Field((), description="SPDX ids that are allowed; anything else, also unknown, is rejected")
+    allow: tuple[str, ...] = Field(
+        (), description="SPDX ids that are allowed; anything else, also unknown, is rejected"
+    )
     unknown: Literal["reject", "accept"] = Field(
         "reject", description="accept: pictures without a known licence pass too, on your own responsibility"
     )
@@ -116,7 +121,9 @@ class Review(Part):
 class Augment(Part):
     """Further views of each training picture, made before the latents are cached."""
 
-    views: int = Field(1, ge=1, le=32, description="views of a picture: the picture itself and views-1 transformed ones")
+    views: int = Field(
+        1, ge=1, le=32, description="views of a picture: the picture itself and views-1 transformed ones"
+    )
     transforms: tuple[dict[str, dict[str, Any] | None], ...] = Field(
         (), description="albumentations transforms by class name, each with its arguments"
     )

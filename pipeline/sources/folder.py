@@ -141,5 +141,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             f"this metadata file cannot be read ({error})", field=str(path), remedy="Mend it or take it away."
         ) from error
     if not all(isinstance(row, dict) for row in found):
-        raise InputError("every line must be an object", field=str(path), remedy='Write {"file_name": ..., "text": ...}.')
+        raise InputError(
+            "every line must be an object", field=str(path), remedy='Write {"file_name": ..., "text": ...}.'
+        )
     return found

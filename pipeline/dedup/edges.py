@@ -1,0 +1,92 @@
+"""Pairs of pictures that look alike, as edges (a, b, distance) between pixel ids. Deciding is left to selection.
+
+New pictures are compared with all that were compared before and with each other, each pair once. Pictures of equal
+pixels are one node. A row is stored for each node with its neighbours among the nodes before it, up to REACH, so that
+a recipe's threshold can change without comparing anything again.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pydantic import BaseModel
+
+from pipeline.dedup import perceptual
+from pipeline.stage import SHARD, Tools, commit, fingerprint, note, requests_of
+
+VERSION = 1
+KEY = ("pixel_id",)
+READS = ("perceptual__hash",)
+REACH = 12
+"""Largest distance that is stored; of 64 bits."""
+ADDS = pa.schema(
+    [
+        pa.field("edges__hash", pa.uint64(), metadata={b"description": b"the node's perceptual hash"}),
+        pa.field("edges__others", pa.list_(pa.string()), metadata={b"description": b"pixel ids of earlier neighbours"}),
+        pa.field("edges__distances", pa.list_(pa.uint8()), metadata={b"description": b"bits that differ, 0 to 12"}),
+    ]
+)
+Edge = tuple[str, str, int]
+
+
+class Params(BaseModel, frozen=True, extra="forbid"):
+    """Nothing: the distance that counts is selection's business."""
+
+
+def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, hash_fingerprint: str) -> list[Edge]:
+    """All edges among the given pictures, comparing only those that are new; `hashes` are 64-bit numbers.
+
+    Pictures too flat to compare must be left out by the caller.
+    """
+    import pipeline.dedup.edges as module
+
+    began = time.monotonic()
+    folder = tools.workspace.table_folder("edges", fingerprint(module, Params(), hash_fingerprint))
+    nodes = dict(zip(pixel_ids, hashes, strict=True))
+    known = _known(folder)
+    new = sorted(set(nodes) - set(known))
+    for start in range(0, len(new), SHARD):
+        part = new[start : start + SHARD]
+        before = [*known, *part]
+        values = np.array([*known.values(), *(nodes[one] for one in part)], np.uint64)
+        mine, other, distance = perceptual.neighbours(values[len(known) :], values, distance=REACH)
+        found: dict[int, tuple[list[str], list[int]]] = {place: ([], []) for place in range(len(part))}
+        for place, index, bits in zip(mine.tolist(), other.tolist(), distance.tolist(), strict=True):
+            if index < len(known) + place:
+                found[place][0].append(before[index])
+                found[place][1].append(bits)
+        rows = [
+            {"edges__hash": nodes[one], "edges__others": found[place][0], "edges__distances": found[place][1]}
+            for place, one in enumerate(part)
+        ]
+        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in part]
+        commit(folder, module, requests_of(asked, KEY, READS), rows)
+        known.update({one: nodes[one] for one in part})
+        tools.progress("edges", min(start + SHARD, len(new)), len(new))
+    note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
+    return _edges(folder, nodes)
+
+
+def _known(folder: Path) -> dict[str, int]:
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        return {}
+    table = ds.dataset(paths).to_table(columns=["pixel_id", "edges__hash"])
+    return dict(zip(table["pixel_id"].to_pylist(), table["edges__hash"].to_pylist(), strict=True))
+
+
+def _edges(folder: Path, nodes: dict[str, int]) -> list[Edge]:
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        return []
+    table = ds.dataset(paths).to_table(columns=["pixel_id", "edges__others", "edges__distances"])
+    return [
+        (row["pixel_id"], other, distance)
+        for row in table.to_pylist()
+        if row["pixel_id"] in nodes
+        for other, distance in zip(row["edges__others"], row["edges__distances"], strict=True)
+        if other in nodes
+    ]

@@ -1,0 +1,36 @@
+"""Finds scorers, captioners, methods, metrics and sources: one is one file, and the file's name is its name."""
+
+import difflib
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+from pipeline.errors import RecipeError
+
+KINDS = ("sources", "scorers", "captioners", "methods", "metrics")
+
+
+def names(kind: str) -> list[str]:
+    """Names of all plug-ins of a kind (a package below `pipeline`), sorted, without importing them."""
+    package = importlib.import_module(f"pipeline.{kind}")
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
+
+
+def load(kind: str, name: str, *, field: str) -> Any:  # noqa: ANN401 (a module, whose contract depends on the kind)
+    """Import a plug-in.
+
+    Raises:
+        RecipeError: there is none of this name; the message suggests the nearest, and names `field`.
+    """
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        remedy = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+        raise RecipeError(f"there is no such {kind.removesuffix('s')}", field=field, value=name, remedy=remedy)
+    return importlib.import_module(f"pipeline.{kind}.{name}")
+
+
+def load_all(kind: str) -> dict[str, ModuleType]:
+    """Every plug-in of a kind by name."""
+    return {name: importlib.import_module(f"pipeline.{kind}.{name}") for name in names(kind)}

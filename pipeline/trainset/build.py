@@ -1,0 +1,126 @@
+"""Puts a training set together: its rows, its digest, and the folder that says what it is and whom it owes."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import augment
+from pipeline.manifest import Row, digest, table_of
+from pipeline.selection import Kept
+from pipeline.settings import Augment
+from pipeline.workspace import Workspace, write_bytes, write_table
+
+MANIFEST = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("pixel_id", pa.string()),
+        ("view", pa.int32()),  # 0 is the picture itself
+        ("transforms", pa.string()),  # JSON of the transforms that the caption allows; [] for view 0
+        ("refused", pa.list_(pa.string())),  # the transforms it does not allow, with the reason
+        ("caption", pa.string()),
+        ("split", pa.string()),  # train or held_out
+        ("repeats", pa.int32()),
+        ("origins", pa.list_(pa.string())),  # eligible ones only
+        ("licenses", pa.list_(pa.string())),
+    ]
+)
+NAMED = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "repeats", "licenses")
+"""Columns that the digest covers; where a file lay plays no part."""
+
+
+def compose(template: str, *, body: str, class_: str | None, trigger: str | None) -> str:
+    """The caption that training reads: the template filled, without the gaps that empty parts leave."""
+    text = template.format(body=body.strip(), **{"class": class_ or "", "trigger": trigger or ""})
+    parts = [" ".join(part.split()) for part in text.split(",")]
+    return ", ".join(part for part in parts if part)
+
+
+def rows_of(kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Augment) -> list[Row]:
+    """The manifest's rows: every view of every kept picture; `captions` are the composed ones by sample id."""
+    rows = []
+    for one in sorted(kept, key=lambda each: each.sample_id):
+        caption = captions[one.sample_id]
+        allowed, refused = augment.effective(augmentation.transforms, caption, insist=augmentation.insist)
+        views = augmentation.views if one.split == "train" and allowed else 1
+        for view in range(views):
+            rows.append(
+                {
+                    "sample_id": one.sample_id,
+                    "pixel_id": one.pixel_id,
+                    "view": view,
+                    "transforms": json.dumps(list(allowed) if view else []),
+                    "refused": list(refused) if view else [],
+                    "caption": caption,
+                    "split": one.split,
+                    "repeats": int(one.origins[0]["repeats"]),
+                    "origins": sorted(origin["origin"] for origin in one.origins),
+                    "licenses": sorted({origin["license"] or "unknown" for origin in one.origins}),
+                }
+            )
+    return rows
+
+
+def name(rows: Sequence[Row]) -> str:
+    """The training set's digest, SHA-256 over its canonical rows."""
+    return digest(sorted([[row[column] for column in NAMED] for row in rows], key=lambda row: (row[0], row[2])))
+
+
+def write(
+    workspace: Workspace, rows: Sequence[Row], kept: Sequence[Kept], *, title: str, provenance: Mapping[str, Any]
+) -> Path:
+    """Write manifest.parquet, card.md and ATTRIBUTION.md of a training set, once; its folder is returned."""
+    named = name(rows)
+    folder = workspace.trainsets / named
+    if not (folder / "manifest.parquet").exists():
+        write_bytes(folder / "card.md", _card(rows, title, named, provenance).encode())
+        write_bytes(folder / "ATTRIBUTION.md", _attribution(kept).encode())
+        write_table(folder / "manifest.parquet", table_of(rows, MANIFEST))
+    return folder
+
+
+def _card(rows: Sequence[Row], title: str, named: str, provenance: Mapping[str, Any]) -> str:
+    pictures = {row["sample_id"]: row for row in rows}
+    splits = Counter(row["split"] for row in pictures.values())
+    licenses = Counter(license_ for row in pictures.values() for license_ in row["licenses"])
+    lines = [
+        "---",
+        f"pretty_name: {json.dumps(title)}",
+        f"license: {json.dumps(sorted(licenses)) if len(licenses) != 1 else json.dumps(next(iter(licenses)))}",
+        "task_categories: [text-to-image]",
+        "---",
+        f"# Training set {title}",
+        "",
+        f"Digest `{named}`. {len(pictures)} pictures in {len(rows)} views: "
+        f"{splits['train']} to train on, {splits['held_out']} held out and never trained on.",
+        "",
+        "## Licences",
+        *(f"- {license_}: {count} pictures" for license_, count in sorted(licenses.items())),
+        "",
+        "Whom to name stands in ATTRIBUTION.md.",
+        "",
+        "## How it was made",
+        *(f"- {key}: {value}" for key, value in provenance.items()),
+        "",
+        "## Use",
+        "These pictures were selected automatically by rules and by people's decisions; nobody has looked for faces, "
+        "biases or harmful content unless the rules above say so. Do not use models trained on them to pass "
+        "off pictures of real people as real.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _attribution(kept: Sequence[Kept]) -> str:
+    lines = ["# Attribution", "", "Every eligible place that a picture of this training set came from.", ""]
+    for one in sorted(kept, key=lambda each: each.sample_id):
+        for origin in one.origins:
+            told = origin["attribution"] or ", ".join(
+                str(origin[name]) for name in ("creator", "source_url", "license_url") if origin[name]
+            )
+            said = f": {told}" if told else ""
+            lines.append(f"- `{origin['origin']}` ({origin['license'] or 'licence unknown'}){said}")
+    return "\n".join(lines) + "\n"
