@@ -1,0 +1,100 @@
+"""Train every weight of the UNet: from a checkpoint, or from scratch.
+
+`weights/unet` in the folder has the weights to use (averaged, where `ema_decay` is above 0), and then
+`weights/unet_raw` the ones that the optimizer left; both open with `UNet2DConditionModel.from_pretrained`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from diffusers import SchedulerMixin, UNet2DConditionModel
+
+from pipeline.training import checkpoints, optimizers, schedules
+from pipeline.training.average import Average
+from pipeline.training.data import Examples
+from pipeline.training.gradients import Gradients
+from pipeline.training.objective import Objective
+from pipeline.training.record import Record
+from pipeline.training.result import Result
+from pipeline.training.session import session
+from pipeline.training.settings import TrainSettings
+
+DESCRIPTION = "Train every weight of the UNet, from a checkpoint or from scratch."
+
+
+def train(
+    unet: UNet2DConditionModel,
+    examples: Examples,
+    scheduler: SchedulerMixin,
+    settings: TrainSettings,
+    *,
+    folder: Path,
+    say: Callable[[str], None],
+    on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
+    header: Mapping[str, str] | None = None,
+) -> Result:
+    """Train `unet` in place, where it lies, to the weights to use; weights, metrics and checkpoints go to `folder`.
+
+    Called again after it was stopped, it goes on from the newest checkpoint and ends with the same weights.
+    `on_checkpoint` gets the number of steps done and the UNet with the weights to use; it comes before the checkpoint
+    is written, so one that failed is repeated. `header` names what the training started from (nothing that changes
+    from call to call): it is part of the training's identity. Raises GessoError where the loss is not finite, and
+    InputError where `folder` has checkpoints of another training.
+    """
+    begun = time.monotonic()
+    identity = checkpoints.identity(settings, digest=examples.digest, header=header or {})
+    objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
+    saved = checkpoints.latest(folder)
+    done = saved.step if saved else 0
+    with session(settings, device=unet.device) as accelerator:
+        unet.float().requires_grad_(True).train()  # noqa: FBT003 - torch's own signature
+        if settings.gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+        parameters = list(unet.parameters())
+        optimizer = accelerator.prepare_optimizer(optimizers.build(parameters, settings))
+        average = Average(parameters, decay=settings.ema_decay)
+        if saved:
+            say(f"going on after step {done}")
+            state = saved.state()
+            checkpoints.check_same(state["identity"], identity, training=folder)
+            unet.load_state_dict(_read(saved.folder / ("unet_raw" if average else "unet")).state_dict())
+            average.resume(_read(saved.folder / "unet").parameters(), step=done)
+            optimizers.load_state(accelerator, optimizer, state["optimizer"])
+
+        def write_weights(target: Path) -> None:
+            if average:
+                unet.save_pretrained(target / "unet_raw")
+            with average.applied():
+                unet.save_pretrained(target / "unet")
+
+        gradients = Gradients(accelerator, unet, examples, objective, settings, folder)
+        with Record(folder, done=done, steps=settings.steps, say=say) as record:
+            for step in range(done, settings.steps):
+                rate = settings.learning_rate * schedules.factor(step, settings)
+                optimizers.set_rate(optimizer, rate)
+                loss = gradients.accumulate(step)
+                norm = gradients.clip(parameters)
+                optimizer.step()
+                optimizer.zero_grad()
+                average.update()
+                record.add(step + 1, loss=loss, learning_rate=rate, grad_norm=norm)
+                if checkpoints.due(step + 1, settings):
+                    if on_checkpoint:
+                        with average.applied():
+                            on_checkpoint(step + 1, unet.eval())
+                        unet.train()
+                    record.save()
+                    state = {"identity": identity, "optimizer": optimizers.state(accelerator, optimizer)}
+                    checkpoints.write(
+                        folder, step + 1, weights=write_weights, state=state, keep=settings.keep_checkpoints
+                    )
+            losses = record.losses()
+        checkpoints.commit(folder / "weights", write_weights)
+        average.apply()
+        unet.eval()
+    return Result(folder / "weights", settings.steps, losses, time.monotonic() - begun)
+
+
+def _read(folder: Path) -> UNet2DConditionModel:
+    return UNet2DConditionModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)

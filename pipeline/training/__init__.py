@@ -1,0 +1,1 @@
+"""What the training methods share: data order, noise, objective, optimizers, checkpoints, records."""

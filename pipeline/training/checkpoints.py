@@ -1,0 +1,96 @@
+"""Checkpoints: folders that are complete or absent, and a training that goes on where the newest one ends."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import InputError
+from pipeline.training.settings import TrainSettings
+
+FOLDER = "checkpoints"
+PREFIX = "step-"
+STATE = "state.pt"
+WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints"}
+"""Settings that may change between a training and its resumption."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`step` optimizer steps are done; `folder` holds the weights as the method wrote them, and the state."""
+
+    folder: Path
+    step: int
+
+    def state(self) -> dict[str, Any]:
+        """What `write` was given as state, on the CPU; read without unpickling code."""
+        loaded: dict[str, Any] = torch.load(self.folder / STATE, weights_only=True, map_location="cpu")
+        return loaded
+
+
+def commit(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write into an empty folder, which then takes the name `folder` in one move (the old one goes)."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    fill(fresh)
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
+
+
+def write(training: Path, step: int, *, weights: Callable[[Path], None], state: Mapping[str, Any], keep: int) -> None:
+    """Add the checkpoint of `step` to the training's folder and remove all but the `keep` newest.
+
+    `state` may hold tensors, numbers, strings, and lists and dicts of them.
+    """
+
+    def fill(fresh: Path) -> None:
+        weights(fresh)
+        torch.save(dict(state), fresh / STATE)
+
+    commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
+    for old in _all(training)[:-keep]:
+        shutil.rmtree(old.folder)
+
+
+def latest(training: Path) -> Checkpoint | None:
+    """The newest checkpoint of the training in this folder, or None."""
+    found = _all(training)
+    return found[-1] if found else None
+
+
+def due(step: int, settings: TrainSettings) -> bool:
+    """Whether a checkpoint is made after `step` steps: at every `checkpoint_every`th and the last."""
+    return step % settings.checkpoint_every == 0 or step == settings.steps
+
+
+def identity(settings: TrainSettings, *, digest: str, header: Mapping[str, str]) -> dict[str, str]:
+    """What decides a training's outcome, as texts: every setting, the training set and the caller's header."""
+    chosen = settings.model_dump(mode="json", exclude=WITHOUT_EFFECT)
+    return {
+        **{f"train.{name}": json.dumps(value) for name, value in chosen.items()},
+        "training set": digest,
+        **{f"header.{name}": value for name, value in header.items()},
+    }
+
+
+def check_same(found: Mapping[str, str], wanted: Mapping[str, str], *, training: Path) -> None:
+    """Raise InputError where the checkpoints in the folder are of another training."""
+    for name in sorted({*found, *wanted}):
+        if found.get(name) != wanted.get(name):
+            raise InputError(
+                f"the checkpoints in {training} were made with {found.get(name, 'none')}",
+                field=name,
+                value=wanted.get(name, "none"),
+                remedy="Train into another folder, or remove that one to begin anew.",
+            )
+
+
+def _all(training: Path) -> list[Checkpoint]:
+    found = [Checkpoint(one, int(one.name.removeprefix(PREFIX))) for one in (training / FOLDER).glob(f"{PREFIX}*")]
+    return sorted(found, key=lambda one: one.step)

@@ -1,0 +1,73 @@
+"""Everything random in a step, drawn on the CPU from (seed, turn), so that every device and a resumed run agree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.training.data import Batch, Examples
+
+
+def seed_of(*path: int) -> int:
+    """A seed for torch (63 bits) made of the numbers of `path`, each 0 or more."""
+    (seed,) = np.random.SeedSequence(path).generate_state(1, np.uint64)
+    return int(seed) >> 1
+
+
+def generator(*path: int) -> torch.Generator:
+    """A CPU generator whose stream is decided by the numbers of `path`, each 0 or more."""
+    return torch.Generator().manual_seed(seed_of(*path))
+
+
+def sample_latents(moments: Tensor, *, scale: float, shift: float, draws: torch.Generator | None) -> Tensor:
+    """Latents as the UNet sees them, B x C x h x w, from the posterior's moments; without `draws`, its mean.
+
+    The log-variance is clamped to -30..20, as diffusers' DiagonalGaussianDistribution does.
+    """
+    mean, log_variance = moments.chunk(2, dim=1)
+    if draws is not None:
+        spread = torch.exp(0.5 * log_variance.clamp(-30.0, 20.0))
+        mean = mean + spread * torch.randn(mean.shape, generator=draws)
+    return (mean - shift) * scale
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch with its randomness: `latents` and `noise` B x C x h x w, `timesteps` B, `text` B x 77 x D."""
+
+    latents: Tensor
+    noise: Tensor
+    timesteps: Tensor
+    text: Tensor
+
+    def to(self, device: torch.device) -> "Drawn":
+        """The same on another device."""
+        return Drawn(*(one.to(device) for one in (self.latents, self.noise, self.timesteps, self.text)))
+
+
+def draw(
+    batch: Batch,
+    examples: Examples,
+    *,
+    seed: int,
+    turn: int,
+    timesteps: int = 1000,
+    noise_offset: float = 0.0,
+    caption_dropout: float = 0.0,
+) -> Drawn:
+    """Latents, noise, uniform timesteps in 0..timesteps-1 and dropped captions of a turn.
+
+    Offset noise is constant over each channel (Guttenberg 2023, "Diffusion with offset noise").
+    """
+    draws = generator(seed, turn)
+    latents = sample_latents(batch.moments, scale=examples.scale, shift=examples.shift, draws=draws)
+    noise = torch.randn(latents.shape, generator=draws)
+    if noise_offset:
+        noise = noise + noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draws)
+    chosen = torch.randint(0, timesteps, (len(latents),), generator=draws)
+    text = batch.text
+    if caption_dropout:
+        dropped = torch.rand(len(latents), generator=draws) < caption_dropout
+        text = torch.where(dropped[:, None, None], examples.empty_text.to(text.dtype), text)
+    return Drawn(latents, noise, chosen, text)

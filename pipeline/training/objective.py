@@ -1,0 +1,77 @@
+"""What the UNet is asked to predict, and how much each timestep counts."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from diffusers import SchedulerMixin
+from torch import Tensor
+
+from pipeline.errors import ModelError
+
+PREDICTIONS = ("epsilon", "v_prediction")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Mean squared error on epsilon or v, weighted by min-SNR (Hang et al. 2023, equation 6) where `gamma` is given.
+
+    `alphas` are the cumulated products of 1 - beta, one for each timestep, falling from near 1 to near or at 0.
+    """
+
+    alphas: Tensor
+    prediction: str
+    gamma: float | None = None
+
+    @classmethod
+    def of(cls, scheduler: SchedulerMixin, *, gamma: float | None = None) -> Self:
+        """The objective of a diffusers scheduler; any that has `alphas_cumprod`."""
+        prediction = scheduler.config.prediction_type
+        if prediction not in PREDICTIONS:
+            raise ModelError(
+                "the scheduler predicts neither noise nor velocity",
+                field="base_model.scheduler.prediction_type",
+                value=prediction,
+                remedy=f"Take a base model whose scheduler predicts one of: {', '.join(PREDICTIONS)}.",
+            )
+        return cls(scheduler.alphas_cumprod.detach().float().cpu().clone(), prediction, gamma)
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device."""
+        return type(self)(self.alphas.to(device), self.prediction, self.gamma)
+
+    def noised(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Latents after `timesteps` (B) of diffusion: sqrt(a) z + sqrt(1 - a) e (Ho et al. 2020, equation 4)."""
+        signal, spread = self._roots(timesteps)
+        return signal * latents + spread * noise
+
+    def target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """What the UNet should answer: e, or v = sqrt(a) e - sqrt(1 - a) z (Salimans & Ho 2022, appendix D)."""
+        if self.prediction == "epsilon":
+            return noise
+        signal, spread = self._roots(timesteps)
+        return signal * noise - spread * latents
+
+    def snr(self, timesteps: Tensor) -> Tensor:
+        """Signal-to-noise ratio a / (1 - a) of each timestep, 0 or more."""
+        alphas = self.alphas[timesteps]
+        return alphas / (1 - alphas)
+
+    def weights(self, timesteps: Tensor) -> Tensor:
+        """Weight of each timestep's error: min(SNR, gamma) / SNR for epsilon, / (SNR + 1) for v; 1 without gamma."""
+        if self.gamma is None:
+            return torch.ones_like(timesteps, dtype=torch.float32)
+        snr = self.snr(timesteps)
+        if self.prediction == "epsilon":
+            # gamma / 0 is infinite, and its minimum with 1 is the limit that 0 / 0 would miss
+            return (self.gamma / snr).clamp(max=1.0)
+        return snr.clamp(max=self.gamma) / (snr + 1)
+
+    def losses(self, answer: Tensor, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Weighted mean squared error of each example, B float32, on the UNet's answer B x C x h x w."""
+        error = (answer.float() - self.target(latents, noise, timesteps)).square().flatten(1).mean(dim=1)
+        return self.weights(timesteps) * error
+
+    def _roots(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        alphas = self.alphas[timesteps].view(-1, 1, 1, 1)
+        return alphas.sqrt(), (1 - alphas).sqrt()

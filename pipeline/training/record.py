@@ -1,0 +1,68 @@
+"""The numbers of a training: rows for Parquet and TensorBoard, and a line of progress now and then."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch.utils.tensorboard import SummaryWriter
+
+SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
+"""`metrics.parquet`: a row for each number; steps count from 1."""
+
+LOSS, RATE, NORM = "train/loss", "train/learning_rate", "train/grad_norm"
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Record:
+    """Collects the numbers of steps after `done`; those up to `done` are read from an earlier `metrics.parquet`.
+
+    `save` replaces `folder/metrics.parquet` in one move; TensorBoard reads `folder/tensorboard` at any time.
+    """
+
+    def __init__(self, folder: Path, *, done: int, steps: int, say: Callable[[str], None]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path, self._done, self._steps, self._say = folder / "metrics.parquet", done, steps, say
+        self._rows: list[tuple[int, str, float]] = []
+        if done and self._path.exists():
+            earlier = pq.read_table(self._path, schema=SCHEMA).to_pylist()
+            self._rows = [(row["step"], row["name"], row["value"]) for row in earlier if row["step"] <= done]
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
+        self._begun = self._told = time.monotonic()
+
+    def add(self, step: int, **values: float) -> None:
+        """Record `train/<name>` of step `step` (from 1); now and then say how far it is."""
+        for name, value in values.items():
+            self._rows.append((step, f"train/{name}", value))
+            self._board.add_scalar(f"train/{name}", value, step)
+        now = time.monotonic()
+        if now - self._told >= SECONDS_BETWEEN_LINES or step == self._steps:
+            self._told = now
+            rate = (step - self._done) / max(now - self._begun, 1e-9)
+            left = (self._steps - step) / rate / 60
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._say(f"step {step}/{self._steps}, {shown}, {rate:.2f} steps/s, {left:.1f} min left")
+
+    def losses(self) -> tuple[float, ...]:
+        """The loss of every step from the first."""
+        return tuple(value for _, name, value in self._rows if name == LOSS)
+
+    def save(self) -> None:
+        """Write all rows to `metrics.parquet`."""
+        columns = list(zip(*self._rows, strict=True)) or [(), (), ()]
+        table = pa.table([pa.array(one, kind) for one, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
+        fresh = self._path.with_suffix(".new")
+        pq.write_table(table, fresh)
+        fresh.replace(self._path)
+        self._board.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._board.close()
