@@ -122,9 +122,11 @@ def line_chart(
         kind = "zero" if zero and tick == 0 else "grid"
         parts.append(_tag("line", kind=kind, x1=frame.left, x2=frame.right, y1=y, y2=y))
         parts.append(_tag("text", label(tick), kind="tick end", x=frame.left - 6, y=y + 4))
-    for tick in ticks(*frame.x, at_most=max(3, width // 90), whole=True):
-        if frame.x[0] <= tick <= frame.x[1]:
-            parts.append(_tag("text", number(tick), kind="tick middle", x=frame.across(tick), y=frame.bottom + 17))
+    parts += [
+        _tag("text", number(tick), kind="tick middle", x=frame.across(tick), y=frame.bottom + 17)
+        for tick in ticks(*frame.x, at_most=max(3, width // 90), whole=True)
+        if frame.x[0] <= tick <= frame.x[1]
+    ]
     parts.append(_tag("text", x_label, kind="axis-name end", x=frame.right, y=height - 5))
     parts += [_line(line, frame) for line in sorted(lines, key=lambda line: not line.faint)]
     return _picture(parts, "chart", width, height, role="img", aria_label=f"{title}. {description}")
