@@ -1,6 +1,7 @@
 """Colours of a loaded picture to 8-bit sRGB on white: depth, alpha, ICC profile, CMYK."""
 
 import io
+import re
 import struct
 from functools import lru_cache
 
@@ -13,23 +14,33 @@ from pipeline.errors import PictureError
 _SIGNED_SAMPLES, _BITS, _SAMPLE_FORMAT = 2, 258, 339
 
 
-def is_deep(opened: ImageFile.ImageFile) -> bool:
-    """Whether a sample has more than eight bits; for RGB only the decoder's raw mode tells, as Pillow cuts on load."""
+def sample_bits(opened: ImageFile.ImageFile) -> int:
+    """Bits of a sample, 1 to 16, of a picture that is not loaded yet: Pillow cuts or widens to 8 while it loads.
+
+    Wider samples of TIFF count as 16.
+    """
     if opened.mode.startswith("I"):
-        return True
+        return 16
     args = opened.tile[0].args if opened.tile else ()
-    rawmode = args if isinstance(args, str) else args[0] if isinstance(args, tuple) and args else ""
-    return ";16" in str(rawmode)
+    rawmode = str(args[0] if isinstance(args, tuple) and args else args)
+    depth = re.search(r";(1|2|4|16)(?!\d)", rawmode)
+    return int(depth[1]) if depth else 1 if rawmode == "1" else 8
 
 
-def to_srgb(image: ImageFile.ImageFile, notes: list[str]) -> Image.Image:
+def to_srgb(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Image.Image:
     """A loaded picture of any colour mode as 8-bit sRGB; appends to `notes` what was done.
+
+    `bits` are those of a stored sample: see `sample_bits`.
 
     Raises:
         PictureError: format_not_allowed, where the colour mode has no defined black and white (floats, Lab).
     """
     profile = image.info.get("icc_profile")
-    colour, alpha = _split_alpha(image)
+    key = image.info.get("transparency")
+    loaded = image.convert("L") if image.mode == "1" else image
+    if loaded.mode in ("L", "RGB") and key is not None:
+        loaded.info["transparency"] = _as_8_bits(key, bits)
+    colour, alpha = _split_alpha(loaded)
     if colour.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         # Pillow takes every CMYK JPEG for Adobe's, which are stored inverted
         colour = Image.eval(colour, lambda value: 255 - value)
@@ -44,6 +55,13 @@ def to_srgb(image: ImageFile.ImageFile, notes: list[str]) -> Image.Image:
     return ground
 
 
+def _as_8_bits(key: int | tuple[int, ...], bits: int) -> int | tuple[int, ...]:
+    """PNG's transparent colour, given in stored samples, as Pillow's loaded samples."""
+    if isinstance(key, tuple):
+        return tuple(value >> 8 for value in key) if bits == 16 else key
+    return key * 255 // int(2**bits - 1)
+
+
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Colour as L, RGB or CMYK of eight bits, and the alpha channel if there is one."""
     mode = image.mode
@@ -51,18 +69,16 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         return _from_integers(image)
     if mode in ("La", "RGBa"):
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[mode])
-    elif mode in ("PA", "P", "RGB", "L", "1") and image.has_transparency_data:
-        image = image.convert("LA" if mode in ("L", "1") else "RGBA")
+    elif mode in ("PA", "P", "RGB", "L") and image.has_transparency_data:
+        image = image.convert("LA" if mode == "L" else "RGBA")
     if image.mode == "LA":
         return image.getchannel("L"), image.getchannel("A")
     if image.mode == "RGBA":
         return image.convert("RGB"), image.getchannel("A")
-    if image.mode in ("1", "L"):
-        return image.convert("L"), None
+    if image.mode in ("L", "CMYK"):
+        return image, None
     if image.mode in ("P", "RGB", "YCbCr"):
         return image.convert("RGB"), None
-    if image.mode == "CMYK":
-        return image, None
     raise PictureError("format_not_allowed", f"colour mode {mode} has no defined black and white")
 
 

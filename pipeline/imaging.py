@@ -30,7 +30,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from pipeline.colours import is_deep, to_srgb
+from pipeline.colours import sample_bits, to_srgb
 from pipeline.errors import GessoError, PictureError
 
 PIXELS_VERSION = 1
@@ -51,7 +51,9 @@ class Limits:
     """Largest file, in bytes. 256 MiB hold an uncompressed 16-bit picture of 44 megapixels."""
 
     max_pixels: int = 100_000_000
-    """Largest width x height. 100 megapixels are 300 MB as RGB: every camera up to medium format, no bomb."""
+    """Largest width x height. 100 megapixels are 300 MB as RGB: every camera up to medium format, no bomb.
+
+    Above 178 megapixels Pillow's own guard still refuses some GIF, TIFF and WebP."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,10 +224,12 @@ def _canonical(opened: ImageFile.ImageFile) -> tuple[Image.Image, list[str]]:
     notes: list[str] = []
     # Pillow turns a TIFF upright while it loads and forgets the tag
     turned = opened.tag_v2.get(_ORIENTATION, 1) if isinstance(opened, TiffImageFile) else 1
-    notes.extend(["16-bit scaled"] if is_deep(opened) else [])
+    bits = sample_bits(opened)
+    if bits > 8:
+        notes.append("16-bit scaled")
     opened.load()
     orientation = _orientation(opened, notes)
-    image = to_srgb(opened, notes)
+    image = to_srgb(opened, bits, notes)
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     notes.extend(f"orientation {value} applied" for value in {turned, orientation} & _UPRIGHT.keys())
