@@ -56,10 +56,10 @@ def to_srgb(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Image.Im
 
 
 def _as_8_bits(key: int | tuple[int, ...], bits: int) -> int | tuple[int, ...]:
-    """PNG's transparent colour, given in stored samples, as Pillow's loaded samples."""
+    """PNG's transparent colour, given in stored samples, as Pillow's loaded samples; one bit it widens itself."""
     if isinstance(key, tuple):
         return tuple(value >> 8 for value in key) if bits == 16 else key
-    return key * 255 // int(2**bits - 1)
+    return key if bits == 1 else key * 255 // int(2**bits - 1)
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

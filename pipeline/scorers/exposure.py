@@ -1,0 +1,58 @@
+"""How light or dark a picture is, from the histogram of its luma (Rec. 601) on the proxy.
+
+The two percentiles are those of cleanvision's rules, which call a picture dark where the 99th percentile is below 0.32
+and over-exposed where the 5th is above 0.95.
+"""
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from pipeline.imaging import Canonical
+
+VERSION = 1
+ADDS = pa.schema(
+    [
+        pa.field(
+            "exposure__p99",
+            pa.float32(),
+            metadata={b"description": b"luma that 1 % of the pixels exceed, 0 to 1; below 0.32 the picture is dark"},
+        ),
+        pa.field(
+            "exposure__p5",
+            pa.float32(),
+            metadata={b"description": b"luma that 95 % of the pixels exceed, 0 to 1; above 0.95 it is over-exposed"},
+        ),
+        pa.field(
+            "exposure__contrast",
+            pa.float32(),
+            metadata={b"description": b"95th less 5th percentile of luma, 0 to 1; below 0.1 the picture is dull"},
+        ),
+        pa.field("exposure__dark", pa.float32(), metadata={b"description": b"share of nearly black pixels, 0 to 1"}),
+        pa.field("exposure__bright", pa.float32(), metadata={b"description": b"share of nearly white pixels, 0 to 1"}),
+    ]
+)
+
+
+class Params(BaseModel, frozen=True, extra="forbid"):
+    """What counts as nearly black and nearly white."""
+
+    black: float = Field(0.05, ge=0, le=1, description="luma up to which a pixel counts as nearly black, 0 to 1")
+    white: float = Field(0.95, ge=0, le=1, description="luma from which a pixel counts as nearly white, 0 to 1")
+
+
+def measure(picture: Canonical, params: Params) -> dict[str, float]:
+    """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
+    luma = cv2.cvtColor(picture.proxy, cv2.COLOR_RGB2GRAY)
+    counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel()
+    below = np.cumsum(counts, dtype=np.float64) / luma.size
+    p5, p95, p99 = (int(np.searchsorted(below, share)) / 255 for share in (0.05, 0.95, 0.99))
+    levels = np.arange(256) / 255
+    return {
+        "exposure__p99": p99,
+        "exposure__p5": p5,
+        "exposure__contrast": p95 - p5,
+        "exposure__dark": float(counts[levels <= params.black].sum() / luma.size),
+        "exposure__bright": float(counts[levels >= params.white].sum() / luma.size),
+    }
