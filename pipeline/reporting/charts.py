@@ -30,7 +30,7 @@ class Line:
     series: int = 1
     """Its colour and dash, 1 to 4."""
     faint: bool = False
-    """Drawn thin and pale, and left out of the legend: the raw values behind a smoothed line."""
+    """Drawn thin and pale, behind the others: the raw values of a smoothed line."""
     marked: bool = False
     """Whether every point gets a dot."""
 
@@ -100,7 +100,7 @@ def line_chart(
     width, height = size
     frame = Frame(
         left=14 + _CHARACTER * max(len(label(tick)) for tick in y_ticks),
-        top=46,
+        top=54,
         right=width - 16,
         bottom=height - 40,
         x=(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1),
@@ -185,6 +185,10 @@ def _finite(point: tuple[float, float]) -> bool:
     return math.isfinite(point[0]) and math.isfinite(point[1])
 
 
+def _kind(line: Line) -> str:
+    return f"series-{line.series}{' faint' if line.faint else ''}"
+
+
 def _line(line: Line, frame: Frame) -> Markup:
     pieces: list[list[tuple[float, float]]] = [[]]
     for point in line.points:
@@ -192,8 +196,7 @@ def _line(line: Line, frame: Frame) -> Markup:
             pieces[-1].append(point)
         else:
             pieces.append([])
-    kind = f"series-{line.series}{' faint' if line.faint else ''}"
-    drawn = []
+    kind, drawn = _kind(line), []
     for piece in filter(None, pieces):
         places = [(frame.across(x), frame.down(y)) for x, y in thin(piece)]
         drawn.append(_tag("polyline", kind=kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places)))
@@ -204,7 +207,7 @@ def _line(line: Line, frame: Frame) -> Markup:
 
 def _legend(lines: Sequence[Line], band: Band | None, width: int) -> Markup:
     """Keys from left to right; one that finds no room is left to the description."""
-    entries = [(line.name, f"series-{line.series}") for line in lines if not line.faint]
+    entries = [(line.name, _kind(line)) for line in lines]
     entries += [(band.name, "band")] if band else []
     x, drawn = 2.0, []
     for name, kind in entries:

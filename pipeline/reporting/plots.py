@@ -77,7 +77,7 @@ def stable_loss_by_timestep(rows: Sequence[StableLoss]) -> list[Markup]:
                 description=f"Change since the base model at the last checkpoint: {told}.",
                 x_label="step",
                 y_label=f"At timestep {timestep} of 1000",
-                size=(330, 210),
+                size=(480, 200),
                 y_range=span,
                 zero=True,
                 label=percent,

@@ -47,7 +47,7 @@ def html(record: RunRecord) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(words, name) for name in ("number", "percent", "count", "duration", "memory")}
-    environment.filters |= {"words": words.plain, "clip": sections.clip}
+    environment.filters |= {"words": words.plain, "clip": sections.clip, "said": verdict.said}
     filled = sections.filled(record, album)
     return environment.get_template("report.html.j2").render(
         record=record,

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import TypeVar
 
-from pipeline.reporting import galleries, plots, verdict
+from pipeline.reporting import curves, galleries, plots, verdict
 from pipeline.reporting.charts import interval_mark, share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
 from pipeline.reporting.record import CaptionRow, Metric, RunRecord
@@ -124,9 +124,12 @@ def _training(record: RunRecord, _: Album) -> Data:
 def _learning(record: RunRecord, _: Album) -> Data:
     if not record.stable_loss:
         return {}
+    changed = curves.by_timestep(record.stable_loss)
     return {
         "overall": plots.stable_loss(record.stable_loss),
         "timesteps": plots.stable_loss_by_timestep(record.stable_loss),
+        "changes": changed,
+        "mean": curves.overall(changed),
     }
 
 

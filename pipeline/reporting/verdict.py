@@ -37,7 +37,19 @@ def cautions(record: RunRecord) -> tuple[str, ...]:
     """What to be careful about, one sentence each, the gravest first."""
     return tuple(
         sentence
-        for find in (_sums, _held_out, _overfit, _copies, _guards, _few, _unread, _rights, _unreadable, _greedy_rule)
+        for find in (
+            _sums,
+            _waiting,
+            _held_out,
+            _overfit,
+            _copies,
+            _guards,
+            _few,
+            _unread,
+            _rights,
+            _unreadable,
+            _greedy_rule,
+        )
         if (sentence := find(record))
     )
 
@@ -68,20 +80,19 @@ def states(record: RunRecord) -> Counter[str]:
     return Counter(row.state for row in record.ledger if row.state not in ("kept", "held_out"))
 
 
+def said(state: str, many: int) -> str:
+    """A state in words, such as `duplicates` or `unreadable`."""
+    return LEFT.get(state, (plain(state), plain(state)))[many != 1]
+
+
 def _intake(record: RunRecord) -> str:
     if not came_in(record):
         return ""
     aside = held_out(record)
     of_these = f" ({kept(record) - aside:,} to train on, {aside:,} held out)" if aside else ""
-    left = [
-        f"{many:,} {LEFT.get(state, (plain(state),) * 2)[many > 1]}" for state, many in states(record).most_common()
-    ]
+    left = [f"{many:,} {said(state, many)}" for state, many in states(record).most_common()]
     why = f"; {listing(left)}" if left else ""
     return f"Kept {kept(record):,} of {count(came_in(record), 'file')}{of_these}{why}."
-
-
-def _said(state: str, many: int) -> str:
-    return LEFT.get(state, (plain(state), plain(state)))[many > 1]
 
 
 def _training(record: RunRecord) -> str:
@@ -89,22 +100,32 @@ def _training(record: RunRecord) -> str:
         return "Training broke down: its loss is no longer a number."
     if record.metrics:
         main = record.metrics[0]
-        change = f"{main.name} of {main.of}" if main.of else main.name
-        moved = f"{change} went from {number(main.before)} to {number(main.after)}{_interval(main)}."
-        if main.helped is None:
-            known = "cannot be told apart from chance" if main.low is not None else "was not measured in pairs"
-            return f"Whether training helped {known}: {moved}"
-        return f"Training {'helped' if main.helped else 'made it worse'}: {moved}"
+        moved = f"{_name(main)} went from {number(main.before)} to {number(main.after)}{_told(main)}."
+        if main.helped is not None:
+            return f"Training {'helped' if main.helped else 'made it worse'}: {moved}"
+        if main.low is None:
+            return f"Whether training helped was not measured in pairs: {moved}"
+        if not main.distinguishable:
+            return f"Whether training helped cannot be told apart from chance: {moved}"
+        return f"Training changed it: {moved}"
     if record.training:
         return f"It trained for {count(record.training[-1].step, 'step')}; whether that helped was not measured."
     return ""
 
 
-def _interval(metric: Metric) -> str:
-    if metric.difference is None or metric.low is None or metric.high is None:
-        return ""
-    low, high = number(metric.low, signed=True), number(metric.high, signed=True)
-    return f" ({number(metric.difference, signed=True)}, 95 % interval {low} to {high})"
+def _told(metric: Metric) -> str:
+    """The difference, its interval and which way is better, in brackets."""
+    parts = []
+    if metric.difference is not None and metric.low is not None and metric.high is not None:
+        low, high = number(metric.low, signed=True), number(metric.high, signed=True)
+        parts.append(f"{number(metric.difference, signed=True)}, 95 % interval {low} to {high}")
+    if metric.higher_is_better is not None:
+        parts.append("higher is better" if metric.higher_is_better else "lower is better")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _name(metric: Metric) -> str:
+    return f"{plain(metric.name)} of {metric.of}" if metric.of else plain(metric.name)
 
 
 def _diverged(record: RunRecord) -> bool:
@@ -114,9 +135,12 @@ def _diverged(record: RunRecord) -> bool:
 def _sums(record: RunRecord) -> str:
     pairs = zip(record.funnel, record.funnel[1:], strict=False)
     lost = sum(abs(before.went_on - after.came_in) for before, after in pairs)
-    return (
-        f"{count(lost, 'file')} between two stages cannot be accounted for: this is a fault in gesso." if lost else ""
-    )
+    return f"{count(lost, 'file')} cannot be accounted for between the stages: a fault in gesso." if lost else ""
+
+
+def _waiting(record: RunRecord) -> str:
+    waiting = states(record)["awaiting_review"]
+    return f"{count(waiting, 'file')} wait for a person to read their captions; then run it again." if waiting else ""
 
 
 def _held_out(record: RunRecord) -> str:
@@ -151,8 +175,7 @@ def _copies(record: RunRecord) -> str:
 
 
 def _guards(record: RunRecord) -> str:
-    worse = [f"{metric.name} ({metric.of})" if metric.of else metric.name for metric in record.metrics[1:]]
-    worse = [name for name, metric in zip(worse, record.metrics[1:], strict=True) if metric.helped is False]
+    worse = [_name(metric) for metric in record.metrics[1:] if metric.helped is False]
     return f"Training made {listing(worse)} worse." if worse else ""
 
 
