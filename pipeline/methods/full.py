@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diffusers import SchedulerMixin, UNet2DConditionModel
 
-from pipeline.training import checkpoints, optimizers, schedules
+from pipeline.training import checkpoints, optimizers, schedules, weights
 from pipeline.training.average import Average
 from pipeline.training.data import Examples
 from pipeline.training.gradients import Gradients
@@ -38,14 +38,15 @@ def train(
 
     Called again after it was stopped, it goes on from the newest checkpoint and ends with the same weights.
     `on_checkpoint` gets the number of steps done and the UNet with the weights to use; it comes before the checkpoint
-    is written, so one that failed is repeated. `header` names what the training started from (nothing that changes
-    from call to call): it is part of the training's identity. Raises GessoError where the loss is not finite, and
-    InputError where `folder` has checkpoints of another training.
+    is written, so one that failed is repeated. `header` tells what the training started from (nothing that changes
+    from call to call): it goes into the weights' header and is part of the training's identity. Raises GessoError
+    where the loss is not finite, and InputError where `folder` has checkpoints of another training.
     """
     begun = time.monotonic()
     identity = checkpoints.identity(settings, digest=examples.digest, header=header or {})
+    note = weights.header(settings, digest=examples.digest, more=header or {})
     objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
-    saved = checkpoints.latest(folder)
+    saved = checkpoints.resume(folder, identity=identity, say=say)
     done = saved.step if saved else 0
     with session(settings, device=unet.device) as accelerator:
         unet.float().requires_grad_(True).train()  # noqa: FBT003 - torch's own signature
@@ -53,20 +54,19 @@ def train(
             unet.enable_gradient_checkpointing()
         parameters = list(unet.parameters())
         optimizer = accelerator.prepare_optimizer(optimizers.build(parameters, settings))
-        average = Average(parameters, decay=settings.ema_decay)
         if saved:
-            say(f"going on after step {done}")
-            state = saved.state()
-            checkpoints.check_same(state["identity"], identity, training=folder)
-            unet.load_state_dict(_read(saved.folder / ("unet_raw" if average else "unet")).state_dict())
-            average.resume(_read(saved.folder / "unet").parameters(), step=done)
-            optimizers.load_state(accelerator, optimizer, state["optimizer"])
+            weights.load_unet(unet, saved.folder / "unet")
+        average = Average(parameters, decay=settings.ema_decay, step=done)
+        if saved:
+            if average:
+                weights.load_unet(unet, saved.folder / "unet_raw")
+            optimizers.load_state(accelerator, optimizer, saved.state())
 
         def write_weights(target: Path) -> None:
             if average:
-                unet.save_pretrained(target / "unet_raw")
+                weights.save_unet(unet, target / "unet_raw", header=note)
             with average.applied():
-                unet.save_pretrained(target / "unet")
+                weights.save_unet(unet, target / "unet", header=note)
 
         gradients = Gradients(accelerator, unet, examples, objective, settings, folder)
         with Record(folder, done=done, steps=settings.steps, say=say) as record:
@@ -85,16 +85,15 @@ def train(
                             on_checkpoint(step + 1, unet.eval())
                         unet.train()
                     record.save()
-                    state = {"identity": identity, "optimizer": optimizers.state(accelerator, optimizer)}
                     checkpoints.write(
-                        folder, step + 1, weights=write_weights, state=state, keep=settings.keep_checkpoints
+                        folder,
+                        step + 1,
+                        weights=write_weights,
+                        state=optimizers.state(accelerator, optimizer),
+                        identity=identity,
+                        keep=settings.keep_checkpoints,
                     )
-            losses = record.losses()
         checkpoints.commit(folder / "weights", write_weights)
         average.apply()
         unet.eval()
-    return Result(folder / "weights", settings.steps, losses, time.monotonic() - begun)
-
-
-def _read(folder: Path) -> UNet2DConditionModel:
-    return UNet2DConditionModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    return Result(folder / "weights", settings.steps, record.losses(), time.monotonic() - begun)

@@ -1,22 +1,25 @@
 """The running average of the weights."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from diffusers.training_utils import EMAModel
-from torch import Tensor, nn
+from torch import nn
 
 
 class Average:
-    """Exponential moving average of the parameters, warmed up as min(decay, (1 + step) / (10 + step)).
+    """Exponential moving average of parameters, begun with what they hold after `step` steps.
 
-    With a decay of 0 it does nothing, and the averaged weights are the weights.
+    The decay rises as (1 + step) / (10 + step) up to `decay`. With a decay of 0 there is no average (the object is
+    false) and the averaged weights are the weights.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, decay: float) -> None:
-        self._parameters = [one for one in parameters if one.requires_grad]
+    def __init__(self, parameters: Sequence[nn.Parameter], *, decay: float, step: int) -> None:
+        self._parameters = list(parameters)
         self._ema: Any = EMAModel(self._parameters, decay=decay, foreach=True) if decay else None
+        if self._ema is not None:
+            self._ema.optimization_step = step
 
     def __bool__(self) -> bool:
         return self._ema is not None
@@ -26,23 +29,14 @@ class Average:
         if self._ema is not None:
             self._ema.step(self._parameters)
 
-    def resume(self, averaged: Iterable[Tensor], *, step: int) -> None:
-        """Go on from the averaged weights as they were after `step` updates."""
-        if self._ema is not None:
-            self._ema.shadow_params = [
-                value.detach().to(own.device, own.dtype).clone()
-                for value, own in zip(averaged, self._parameters, strict=True)
-            ]
-            self._ema.optimization_step = step
-
     def apply(self) -> None:
-        """Give the model the averaged weights for good."""
+        """Give the parameters the averaged weights for good."""
         if self._ema is not None:
             self._ema.copy_to(self._parameters)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the model has the averaged weights; afterwards it has its own again, bit for bit."""
+        """Within, the parameters hold the averaged weights; afterwards their own again, bit for bit."""
         if self._ema is None:
             yield
             return

@@ -14,7 +14,7 @@ from pipeline.training.settings import TrainSettings
 
 FOLDER = "checkpoints"
 PREFIX = "step-"
-STATE = "state.pt"
+STATE, IDENTITY = "state.pt", "identity.json"
 WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints"}
 """Settings that may change between a training and its resumption."""
 
@@ -43,19 +43,46 @@ def commit(folder: Path, fill: Callable[[Path], None]) -> None:
     fresh.rename(folder)
 
 
-def write(training: Path, step: int, *, weights: Callable[[Path], None], state: Mapping[str, Any], keep: int) -> None:
+def write(
+    training: Path,
+    step: int,
+    *,
+    weights: Callable[[Path], None],
+    state: Mapping[str, Any],
+    identity: Mapping[str, str],
+    keep: int,
+) -> None:
     """Add the checkpoint of `step` to the training's folder and remove all but the `keep` newest.
 
-    `state` may hold tensors, numbers, strings, and lists and dicts of them.
+    `state` may hold tensors, numbers, strings, and lists and dicts of them; `identity` is what `resume` checks.
     """
 
     def fill(fresh: Path) -> None:
         weights(fresh)
         torch.save(dict(state), fresh / STATE)
+        (fresh / IDENTITY).write_text(json.dumps(dict(identity), indent=2))
 
     commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
     for old in _all(training)[:-keep]:
         shutil.rmtree(old.folder)
+
+
+def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], None]) -> Checkpoint | None:
+    """The checkpoint to go on from, or None; raises InputError where it is of another training."""
+    found = latest(training)
+    if found is None:
+        return None
+    was = json.loads((found.folder / IDENTITY).read_text())
+    for name in sorted({*was, *identity}):
+        if was.get(name) != identity.get(name):
+            raise InputError(
+                f"the checkpoints in {training} were made with {was.get(name, 'none')}",
+                field=name,
+                value=identity.get(name, "none"),
+                remedy="Train into another folder, or remove that one to begin anew.",
+            )
+    say(f"going on after step {found.step}")
+    return found
 
 
 def latest(training: Path) -> Checkpoint | None:
@@ -77,18 +104,6 @@ def identity(settings: TrainSettings, *, digest: str, header: Mapping[str, str])
         "training set": digest,
         **{f"header.{name}": value for name, value in header.items()},
     }
-
-
-def check_same(found: Mapping[str, str], wanted: Mapping[str, str], *, training: Path) -> None:
-    """Raise InputError where the checkpoints in the folder are of another training."""
-    for name in sorted({*found, *wanted}):
-        if found.get(name) != wanted.get(name):
-            raise InputError(
-                f"the checkpoints in {training} were made with {found.get(name, 'none')}",
-                field=name,
-                value=wanted.get(name, "none"),
-                remedy="Train into another folder, or remove that one to begin anew.",
-            )
 
 
 def _all(training: Path) -> list[Checkpoint]:

@@ -13,36 +13,6 @@ from pipeline.training.settings import TrainSettings
 SCHEDULER = DDPMScheduler()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def tiny_unet(seed=0):
-    torch.manual_seed(seed)
-    return UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=16,
-        attention_head_dim=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-    )
-
-
-def examples(count=5):
-    draws = torch.Generator().manual_seed(1)
-    moments = torch.randn(count, 8, 8, 8, generator=draws)
-    return MemoryExamples(moments, torch.randn(count, 77, 16, generator=draws), torch.zeros(77, 16), scale=0.5)
-
-
 def settings(**changes):
     # five examples in batches of two, two batches a step: steps end mid-epoch and hold short batches
     chosen = {
@@ -63,9 +33,13 @@ def weights(folder, name="unet"):
     return UNet2DConditionModel.from_pretrained(folder / "weights" / name).state_dict()
 
 
-def train(folder, chosen, **more):
-    unet = tiny_unet()
-    return unet, full.train(unet, examples(), SCHEDULER, chosen, folder=folder, say=lambda _: None, **more)
+@pytest.fixture
+def train(tiny_unet, examples):
+    def run(folder, chosen, **more):
+        unet = tiny_unet()
+        return unet, full.train(unet, examples, SCHEDULER, chosen, folder=folder, say=lambda _: None, **more)
+
+    return run
 
 
 class Killed(Exception):  # noqa: N818 - it stands for a signal
@@ -73,7 +47,7 @@ class Killed(Exception):  # noqa: N818 - it stands for a signal
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_a_training_killed_twice_ends_bitwise_as_an_undisturbed_one(tmp_path, ema_decay):
+def test_a_training_killed_twice_ends_bitwise_as_an_undisturbed_one(train, tmp_path, ema_decay):
     chosen = settings(ema_decay=ema_decay)
     _, straight = train(tmp_path / "straight", chosen)
 
@@ -94,7 +68,7 @@ def test_a_training_killed_twice_ends_bitwise_as_an_undisturbed_one(tmp_path, em
     assert len(resumed.losses) == resumed.steps == 6
 
 
-def test_a_finished_training_called_again_hands_back_the_same(tmp_path):
+def test_a_finished_training_called_again_hands_back_the_same(train, tmp_path):
     trained, first = train(tmp_path, settings())
     asked = []
     again, second = train(tmp_path, settings(), on_checkpoint=lambda step, _: asked.append(step))
@@ -103,7 +77,7 @@ def test_a_finished_training_called_again_hands_back_the_same(tmp_path):
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in trained.state_dict().items())
 
 
-def test_it_learns_what_it_is_shown(tmp_path):
+def test_it_learns_what_it_is_shown(tiny_unet, tmp_path):
     chosen = settings(steps=150, learning_rate=5e-3, ema_decay=0.0, caption_dropout=0.0, checkpoint_every=150)
     unet = tiny_unet()
     # a posterior without spread at 0 leaves nothing but the noise to predict
@@ -113,7 +87,7 @@ def test_it_learns_what_it_is_shown(tmp_path):
     assert sum(result.losses[-20:]) < 0.5 * sum(result.losses[:20])
 
 
-def test_the_weights_to_use_are_the_averaged_ones_and_the_raw_ones_are_kept(tmp_path):
+def test_the_weights_to_use_are_the_averaged_ones_and_the_raw_ones_are_kept(train, tmp_path):
     seen = {}
     unet, result = train(
         tmp_path,
@@ -129,12 +103,12 @@ def test_the_weights_to_use_are_the_averaged_ones_and_the_raw_ones_are_kept(tmp_
     assert result.folder == tmp_path / "weights"
 
 
-def test_only_the_newest_checkpoints_stay(tmp_path):
+def test_only_the_newest_checkpoints_stay(train, tmp_path):
     train(tmp_path, settings(checkpoint_every=1, keep_checkpoints=2))
     assert sorted(one.name for one in (tmp_path / "checkpoints").iterdir()) == ["step-0000005", "step-0000006"]
 
 
-def test_numbers_reach_parquet_and_tensorboard(tmp_path):
+def test_numbers_reach_parquet_and_tensorboard(train, tmp_path):
     _, result = train(tmp_path, settings())
     rows = pq.read_table(tmp_path / "metrics.parquet").to_pylist()
     losses = [row["value"] for row in rows if row["name"] == "train/loss"]
@@ -145,7 +119,7 @@ def test_numbers_reach_parquet_and_tensorboard(tmp_path):
     assert [event.step for event in board.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
 
 
-def test_another_training_does_not_go_on_in_the_same_folder(tmp_path):
+def test_another_training_does_not_go_on_in_the_same_folder(train, tmp_path):
     train(tmp_path, settings(), header={"base": "one"})
     with pytest.raises(InputError, match=r"train\.learning_rate.*Train into another folder"):
         train(tmp_path, settings(learning_rate=2e-3), header={"base": "one"})
@@ -154,17 +128,16 @@ def test_another_training_does_not_go_on_in_the_same_folder(tmp_path):
     train(tmp_path, settings(checkpoint_every=3), header={"base": "one"})
 
 
-def test_a_loss_that_is_not_finite_names_the_samples_and_the_last_good_checkpoint(tmp_path):
-    data = examples()
-    data.moments[3, 0] = float("nan")
+def test_a_loss_that_is_not_finite_names_the_samples_and_the_last_good_checkpoint(tiny_unet, examples, tmp_path):
+    examples.moments[3, 0] = float("nan")
     chosen = settings(batch_size=1, gradient_accumulation=1, checkpoint_every=1)
     with pytest.raises(GessoError, match="not finite for row-3") as caught:
-        full.train(tiny_unet(), data, SCHEDULER, chosen, folder=tmp_path, say=lambda _: None)
+        full.train(tiny_unet(), examples, SCHEDULER, chosen, folder=tmp_path, say=lambda _: None)
     last = checkpoints.latest(tmp_path)
     assert str(last.folder if last else "checkpoint is none") in str(caught.value)
 
 
-def test_two_precisions_train_in_one_process_and_agree(tmp_path):
+def test_two_precisions_train_in_one_process_and_agree(train, tmp_path):
     _, exact = train(tmp_path / "no", settings(mixed_precision="no"))
     _, rough = train(tmp_path / "bf16", settings(mixed_precision="bf16"))
     assert exact.losses != rough.losses
@@ -173,15 +146,15 @@ def test_two_precisions_train_in_one_process_and_agree(tmp_path):
         train(tmp_path / "fp16", settings(mixed_precision="fp16"))
 
 
-def test_gradient_checkpointing_changes_no_result(tmp_path):
+def test_gradient_checkpointing_changes_no_result(train, tmp_path):
     _, plain = train(tmp_path / "plain", settings())
     _, frugal = train(tmp_path / "frugal", settings(gradient_checkpointing=True))
     assert plain.losses == pytest.approx(frugal.losses, rel=1e-5)
 
 
-def test_the_callers_random_state_is_left_alone(tmp_path):
+def test_the_callers_random_state_is_left_alone(tiny_unet, examples, tmp_path):
     torch.manual_seed(5)
     unet = tiny_unet()
     before = torch.get_rng_state()
-    full.train(unet, examples(), SCHEDULER, settings(steps=1), folder=tmp_path, say=lambda _: None)
+    full.train(unet, examples, SCHEDULER, settings(steps=1), folder=tmp_path, say=lambda _: None)
     assert torch.equal(before, torch.get_rng_state())
