@@ -1,0 +1,24 @@
+"""For all tests: offline, quiet, nothing of the user's own, and one thread a worker on shared cores."""
+
+import os
+import tempfile
+
+from hypothesis import settings
+
+from flows.settings import quiet
+
+# libraries read these when they are first imported, which is after this file
+quiet()
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+os.environ.pop("GESSO_WORKSPACE", None)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a home for each process: workers that share one would lock each other's database
+_prefect_home = tempfile.TemporaryDirectory(prefix="gesso-prefect-", ignore_cleanup_errors=True)
+os.environ["PREFECT_HOME"] = _prefect_home.name
+
+# no deadline: how long an example takes tells of the machine's other work, not of the code
+settings.register_profile("gesso", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+settings.load_profile("gesso")
