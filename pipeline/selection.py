@@ -35,10 +35,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Selection:
-    """What became of every origin, and the pictures that go on."""
+    """What became of every origin, the pictures that go on, and those that people dropped (for review to show)."""
 
     ledger: list[Row]
     kept: list[Kept]
+    dropped: list[Kept]
 
 
 def select(
@@ -67,10 +68,16 @@ def select(
     measured = by(samples, "sample_id")
     ledger: dict[str, Row] = {}
     eligible: dict[str, list[Row]] = defaultdict(list)
+    dropped: dict[str, Kept] = {}
     for origin in sorted(origins, key=lambda row: row["origin"]):
         out = _leaves_alone(origin, measured, verdicts, rights, rules)
         if out:
             ledger[origin["origin"]] = out
+            if out["state"] == "dropped_by_person":
+                sample = measured[origin["sample_id"]]
+                dropped[sample["sample_id"]] = Kept(
+                    sample["sample_id"], sample["pixel_id"], (origin,), origin["sidecar"], group=-1, measured=sample
+                )
         else:
             eligible[origin["sample_id"]].append(origin)
     kept, gone = _best([measured[one] for one in eligible], eligible, edges, verdicts, dedup)
@@ -84,7 +91,7 @@ def select(
         ledger[first["origin"]] = _row(first, "held_out" if one.split == "held_out" else "kept")
         for twin in twins:
             ledger[twin["origin"]] = _row(twin, "duplicate", "dedup", "same bytes", None, None, one.sample_id)
-    return Selection([ledger[name] for name in sorted(ledger)], kept)
+    return Selection([ledger[name] for name in sorted(ledger)], kept, list(dropped.values()))
 
 
 def _leaves_alone(

@@ -49,7 +49,7 @@ def scan(source: Source, position: int, workspace: Workspace) -> list[Row]:
     seen = {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in _read(memory)}
     told = dict(_metadata(root))
     rows, now = [], []
-    for path in _files(root):
+    for path in files(root):
         row = _describe(path, root, source, position, told)
         try:
             stat = path.stat()
@@ -83,7 +83,7 @@ def _read(memory: Path) -> list[Row]:
     return pq.read_table(memory).to_pylist() if memory.exists() else []
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files(root: Path) -> Iterator[Path]:
     """Regular files below `root` that are neither hidden nor captions nor metadata; links to folders are not followed."""
     for folder, below, names in os.walk(root, followlinks=False):
         below[:] = sorted(name for name in below if not name.startswith("."))

@@ -1,0 +1,1 @@
+"""Prefect flows over `pipeline`, and the `gesso` command."""

@@ -1,0 +1,45 @@
+"""Where things are, never what they are: folders and devices, from options and the environment."""
+
+import os
+from pathlib import Path
+
+from pipeline.stage import Tools
+from pipeline.workspace import Workspace
+
+
+def workspace_path(given: str | None, name: str) -> Path:
+    """The workspace: as given, else `$GESSO_WORKSPACE`, else `work/<recipe's name>` below the current folder."""
+    return Path(given or os.environ.get("GESSO_WORKSPACE") or Path("work") / name)
+
+
+def device() -> str:
+    """Where models run: `$GESSO_DEVICE`, else a GPU where there is one, else the CPU."""
+    if chosen := os.environ.get("GESSO_DEVICE"):
+        return chosen
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def tools(workspace: Workspace) -> Tools:
+    """Tools for a run on this machine, with progress on the terminal."""
+    from flows.progress import Progress
+
+    shown = Progress()
+    return Tools(workspace, device=device(), workers=os.cpu_count() or 1, progress=shown.stage, say=shown.say)
+
+
+def quiet() -> None:
+    """Set the environment that keeps libraries from asking servers and from chattering; call before importing them."""
+    for name, value in {
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "DIFFUSERS_VERBOSITY": "error",
+    }.items():
+        os.environ.setdefault(name, value)

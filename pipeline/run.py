@@ -1,0 +1,114 @@
+"""One run of a recipe in a workspace: a folder that holds what its steps hand to each other and to people.
+
+A step gets the run and tools, reads what earlier steps saved, saves its own tables, and returns a small value. What
+is expensive does not lie here but under its content's name elsewhere in the workspace, where the next run finds it.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from pipeline.errors import WorkspaceError
+from pipeline.manifest import Row
+from pipeline.recipe import Recipe, parse
+from pipeline.stage import StageStat, Tools
+from pipeline.workspace import Workspace, write_bytes, write_table
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "albumentations", "pyarrow", "prefect")
+"""Packages whose versions a run records."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's place; everything else is in its files."""
+
+    workspace: Workspace
+    id: str
+    recipe: Recipe
+
+    @classmethod
+    def create(cls, workspace: Workspace, recipe: Recipe, *, command: str) -> "Run":
+        """Begin a new run; `command` is what a person would type to do it again."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        run = cls(workspace, f"{stamp}-{recipe.digest[:6]}", recipe)
+        write_bytes(run.folder / "recipe.yaml", recipe.yaml().encode())
+        run.save_json(
+            "run",
+            {
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": command,
+                "recipe": recipe.digest,
+                "process": os.getpid(),
+                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                "versions": {"python": platform.python_version(), "gesso": _version("gesso")}
+                | {name: _version(name) for name in PACKAGES},
+            },
+        )
+        return run
+
+    @classmethod
+    def open(cls, workspace: Workspace, run_id: str) -> "Run":
+        """Open a run of the workspace.
+
+        Raises:
+            WorkspaceError: there is no such run.
+        """
+        path = workspace.runs / run_id / "recipe.yaml"
+        if not path.is_file():
+            known = sorted(one.parent.name for one in workspace.runs.glob("*/recipe.yaml"))
+            raise WorkspaceError(
+                "there is no such run", field="--run", value=run_id, remedy=f"There are: {', '.join(known) or 'none'}."
+            )
+        return cls(workspace, run_id, parse(yaml.safe_load(path.read_text(encoding="utf-8"))))
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files lie."""
+        return self.workspace.runs / self.id
+
+    def save(self, name: str, table: pa.Table) -> None:
+        """Save a table for later steps."""
+        write_table(self.folder / f"{name}.parquet", table)
+
+    def rows(self, name: str) -> list[Row]:
+        """Rows of a saved table; none where no step has saved it."""
+        path = self.folder / f"{name}.parquet"
+        return pq.read_table(path).to_pylist() if path.exists() else []
+
+    def save_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Save a few facts for later steps."""
+        write_bytes(self.folder / f"{name}.json", json.dumps(value, indent=1, ensure_ascii=False).encode())
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Facts that an earlier step saved; none where no step has."""
+        path = self.folder / f"{name}.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+    def record(self, tools: Tools) -> None:
+        """Add what the stages did since the last call to the run's list, and take it from the tools."""
+        path = self.folder / "stages.jsonl"
+        lines = path.read_text() if path.exists() else ""
+        write_bytes(path, (lines + "".join(json.dumps(asdict(stat)) + "\n" for stat in tools.stats)).encode())
+        tools.stats.clear()
+
+    def stats(self) -> Sequence[StageStat]:
+        """What each stage of the run did, in order."""
+        path = self.folder / "stages.jsonl"
+        return [StageStat(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,32 @@
+"""Step: list every file of the sources and store the bytes of what is new."""
+
+import time
+
+from pipeline import plugins
+from pipeline.errors import InputError
+from pipeline.manifest import ORIGINS, table_of
+from pipeline.run import Run
+from pipeline.stage import Tools, note
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Save the table `origins`; says how many files there are.
+
+    Raises:
+        InputError: a source cannot be read, two name the same file, or there is nothing at all.
+    """
+    began = time.monotonic()
+    rows = []
+    for position, source in enumerate(run.recipe.sources):
+        module = plugins.load("sources", source.kind, field=f"sources.{position}.kind")
+        rows += module.scan(source, position, run.workspace)
+    if len({row["origin"] for row in rows}) != len(rows):
+        raise InputError(
+            "two sources name the same files", field="sources", remedy="Take one away, or let their folders not overlap."
+        )
+    if not rows:
+        folders = ", ".join(str(source.path) for source in run.recipe.sources)
+        raise InputError("there are no files here", field="sources", value=folders, remedy="Put pictures there.")
+    run.save("origins", table_of(rows, ORIGINS))
+    note(tools, "ingest", computed=0, asked=len(rows), began=began)
+    return f"{len(rows)} files, {sum(row['error'] is not None for row in rows)} unreadable"

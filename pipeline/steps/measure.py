@@ -1,0 +1,62 @@
+"""Step: decode every new picture once and measure all there is to measure on it."""
+
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ValidationError
+
+from pipeline import fused, plugins
+from pipeline.dedup import perceptual
+from pipeline.errors import RecipeError
+from pipeline.manifest import join
+from pipeline.recipe import Recipe
+from pipeline.run import Run
+from pipeline.stage import Tools
+
+
+def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
+    """Every scorer with the recipe's parameters for it, and the perceptual hash.
+
+    Raises:
+        RecipeError: the recipe has parameters for a scorer that does not exist, or wrong ones.
+    """
+    for name in recipe.scorers:
+        plugins.load("scorers", name, field=f"scorers.{name}")
+    found: list[tuple[Any, BaseModel]] = []
+    for name, module in plugins.load_all("scorers").items():
+        found.append((module, params_of(module, recipe.scorers.get(name, {}), field=f"scorers.{name}")))
+    return [*found, (perceptual, perceptual.Params())]  # type: ignore[list-item]
+
+
+def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel:  # noqa: ANN401 (a plug-in)
+    """A plug-in's parameters, checked.
+
+    Raises:
+        RecipeError: a parameter is unknown or out of range.
+    """
+    try:
+        params: BaseModel = module.Params(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(module.Params.model_fields) or "none"
+        place = ".".join([field, *map(str, first["loc"])])
+        raise RecipeError(
+            first["msg"][0].lower() + first["msg"][1:],
+            field=place,
+            value=first["input"],
+            remedy=f"Its parameters: {known}.",
+        ) from error
+    return params
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Save the table `samples`: sample_id, every measured column, and `error` where a picture cannot be decoded."""
+    names = {row["sample_id"]: row["origin"] for row in run.rows("origins") if row["sample_id"]}
+    stored = fused.measure(measurers(run.recipe), names, tools)
+    table = pa.table({"sample_id": pa.array(sorted(names), pa.string())})
+    for one in stored.values():
+        table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
+    table = table.append_column("pixel_id", table["canonical__pixel_id"])
+    run.save("samples", table)
+    bad = len(table) - table["error"].null_count
+    return f"{len(table)} contents, {bad} of them no pictures"

@@ -1,0 +1,82 @@
+"""Step: put people's decisions over the proposed captions, and see whether enough has been decided."""
+
+import pyarrow as pa
+
+from pipeline import ledger
+from pipeline.errors import AwaitingReview
+from pipeline.manifest import Row, table_of
+from pipeline.review import gate, journal
+from pipeline.review.rows import Proposal, ReviewRow, review_rows
+from pipeline.run import Run
+from pipeline.stage import Tools
+from pipeline.steps.select import load_kept, save_kept
+
+REVIEWED = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("pixel_id", pa.string()),
+        ("origin", pa.string()),
+        ("split", pa.string()),
+        ("flags", pa.list_(pa.string())),
+        ("proposed", pa.string()),
+        ("source", pa.string()),
+        ("caption", pa.string()),  # the body that stands
+        ("decided", pa.bool_()),
+    ]
+)
+
+
+def rows_of(run: Run) -> list[ReviewRow]:
+    """What a reviewer sees of the run's pictures, with everything decided so far."""
+    captions = {row["sample_id"]: row for row in run.rows("captions")}
+    proposals = [
+        Proposal(
+            sample_id=one.sample_id,
+            pixel_id=one.pixel_id,
+            origin=one.origins[0]["origin"],
+            split=one.split,
+            body=captions[one.sample_id]["body"],
+            source=captions[one.sample_id]["source"],
+            sidecar=one.sidecar,
+        )
+        for one in [*load_kept(run), *load_kept(run, name="dropped")]
+    ]
+    return review_rows(proposals, journal.load(run.workspace.decisions).latest())
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Save the table `reviewed`; with `undecided: exclude` the undecided pictures leave the run here.
+
+    Raises:
+        AwaitingReview: `undecided: wait`, and some captions that the recipe requires are undecided.
+    """
+    rule = run.recipe.review
+    rows = rows_of(run)
+    undecided = set(gate.undecided(rows, rule))
+    rows = [row for row in rows if row.verdict != "drop"]
+    run.save("reviewed", table_of([_plain(row) for row in rows], REVIEWED))
+    if undecided:
+        _mark(run, undecided)
+        if rule.undecided == "wait":
+            raise AwaitingReview(
+                f"{len(undecided)} of {len(rows)} captions wait for a person (review.require: {rule.require}). "
+                f"Next: gesso review export {run.workspace.root}, edit the file, "
+                f"gesso review apply {run.workspace.root} FILE, then run again."
+            )
+        save_kept(run, [one for one in load_kept(run) if one.sample_id not in undecided])
+    decided = sum(row.decided for row in rows)
+    return f"{decided} of {len(rows)} captions decided by people, {len(undecided)} left out"
+
+
+def _mark(run: Run, undecided: set[str]) -> None:
+    rows = run.rows("ledger")
+    for row in rows:
+        if row["sample_id"] in undecided and row["state"] in ("kept", "held_out"):
+            row.update(state="awaiting_review", stage="review", reason="undecided caption", value=None, limit=None)
+    ledger.check(rows, run.rows("origins"))
+    run.save("ledger", table_of(rows, ledger.LEDGER))
+
+
+def _plain(row: ReviewRow) -> Row:
+    return {name: getattr(row, name) for name in REVIEWED.names if name != "flags"} | {"flags": list(row.flags)}
+

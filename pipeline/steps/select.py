@@ -1,0 +1,88 @@
+"""Step: compare what is new, then decide about every file."""
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from pipeline import ledger, selection
+from pipeline.dedup import edges, perceptual
+from pipeline.fused import fingerprint_of
+from pipeline.manifest import Row, table_of
+from pipeline.review import journal
+from pipeline.run import Run
+from pipeline.selection import Kept
+from pipeline.stage import Tools
+
+KEPT = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("pixel_id", pa.string()),
+        ("split", pa.string()),
+        ("group", pa.int64()),
+        ("sidecar", pa.string()),
+        ("origins", pa.string()),  # JSON: rows of ORIGINS, its own first
+    ]
+)
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Save the tables `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
+    origins, samples = run.rows("origins"), run.rows("samples")
+    comparable = {
+        row["pixel_id"]: row["perceptual__hash"] for row in samples if not row["error"] and not row["perceptual__flat"]
+    }
+    pairs = edges.ensure(
+        list(comparable),
+        list(comparable.values()),
+        tools,
+        hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),  # type: ignore[arg-type]
+    )
+    decided = journal.load(run.workspace.decisions).latest()
+    recipe = run.recipe
+    made = selection.select(
+        origins,
+        samples,
+        pairs,
+        {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict},
+        rights=recipe.rights,
+        rules=recipe.select,
+        dedup=recipe.dedup,
+        split=recipe.split,
+    )
+    ledger.check(made.ledger, origins)
+    run.save("ledger", table_of(made.ledger, ledger.LEDGER))
+    save_kept(run, made.kept)
+    save_kept(run, made.dropped, name="dropped")
+    return ", ".join(f"{count} {state}" for state, count in ledger.totals(made.ledger).items())
+
+
+def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
+    """Save the pictures that go on."""
+    rows: list[Row] = [
+        {
+            "sample_id": one.sample_id,
+            "pixel_id": one.pixel_id,
+            "split": one.split,
+            "group": one.group,
+            "sidecar": one.sidecar,
+            "origins": json.dumps(one.origins),
+        }
+        for one in kept
+    ]
+    run.save(name, table_of(rows, KEPT))
+
+
+def load_kept(run: Run, *, name: str = "kept") -> list[Kept]:
+    """The pictures that go on, or with `name="dropped"` those that people dropped."""
+    return [
+        Kept(
+            sample_id=row["sample_id"],
+            pixel_id=row["pixel_id"],
+            origins=tuple(json.loads(row["origins"])),
+            sidecar=row["sidecar"],
+            group=row["group"],
+            split=row["split"],
+        )
+        for row in run.rows(name)
+    ]

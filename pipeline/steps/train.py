@@ -1,0 +1,73 @@
+"""Step: fine-tune the base model on the training set, evaluating at checkpoints.
+
+A training is named by what decides its weights and lies under that name in the workspace: a stopped one goes on, a
+finished one is not repeated, whichever run asks.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from pipeline import models, plugins
+from pipeline.manifest import digest
+from pipeline.run import Run
+from pipeline.stage import Tools, note
+from pipeline.steps import evaluate
+from pipeline.steps.trainset import examples
+from pipeline.workspace import write_bytes
+
+
+def identity_of(run: Run, base: Path) -> str:
+    """Name of the training: the training set, the settings, and the base model's weights."""
+    parts = [models.weights_hash(base, part) for part in ("unet", "vae", "text_encoder")]
+    settings = run.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
+    return digest([run.json("trainset")["digest"], settings, parts])[:24]
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Train, or find the training done; saves `training` with the folder of the weights."""
+    began = time.monotonic()
+    recipe, base = run.recipe, run.recipe.base_model
+    located = models.locate(base.id, base.revision)
+    folder = run.workspace.root / "trainings" / identity_of(run, located)
+    done = folder / "done.json"
+    computed = 0
+    if not done.exists():
+        data = examples(run, "train", tools)
+        unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
+        at = evaluate.Evaluation(run, tools, folder)
+        at.step(0, unet)
+        method = plugins.load("methods", recipe.train.method, field="train.method")
+        result = method.train(
+            unet,
+            data,
+            models.load_scheduler(base.id, revision=base.revision),
+            recipe.train,
+            folder=folder,
+            on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,
+            say=tools.say,
+            header=_header(run, located),
+        )
+        computed = result.steps
+        tenth = max(1, len(result.losses) // 10)
+        means = [
+            sum(result.losses[start : start + tenth]) / len(result.losses[start : start + tenth])
+            for start in range(0, len(result.losses), tenth)
+        ]
+        facts = {"steps": result.steps, "losses": means, "weights": str(result.folder.relative_to(folder))}
+        write_bytes(done, json.dumps(facts).encode())
+    facts = json.loads(done.read_text())
+    run.save_json("training", {**facts, "folder": folder.name, "method": recipe.train.method})
+    note(tools, "train", computed=computed, asked=facts["steps"], began=began)
+    return f"{facts['steps']} steps, loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}"
+
+
+def _header(run: Run, base: Path) -> dict[str, str]:
+    """What the weights' file says of where they come from; no times, so that the same training says the same."""
+    return {
+        "gesso_trainset_digest": run.json("trainset")["digest"],
+        "gesso_base_model": run.recipe.base_model.id if run.recipe.base_model.id == "starter" else base.name,
+        "gesso_base_unet_sha256": models.weights_hash(base, "unet"),
+        "gesso_recipe": run.recipe.name,
+        "modelspec.title": run.recipe.name,
+    }

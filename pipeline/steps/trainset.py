@@ -1,0 +1,115 @@
+"""Step: compose captions, make views, cache latents and texts, and write the training set down."""
+
+from typing import Any
+
+from pipeline import models
+from pipeline.errors import InputError
+from pipeline.manifest import Row
+from pipeline.run import Run
+from pipeline.selection import Kept
+from pipeline.stage import Stored, Tools, ensure
+from pipeline.steps.select import load_kept
+from pipeline.trainset import build, latents, texts
+from pipeline.trainset.loader import ParquetExamples
+
+LATENTS_SHARD, TEXTS_SHARD = 64, 256
+
+
+def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
+    """The caption that training reads, by sample id."""
+    bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed")}
+    return {
+        one.sample_id: build.compose(
+            run.recipe.caption.compose,
+            body=bodies[one.sample_id],
+            class_=one.origins[0]["class"],
+            trigger=one.origins[0]["trigger"],
+        )
+        for one in kept
+    }
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Write the training set's folder and fill the cache; saves its digest as `trainset`.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    kept = load_kept(run)
+    rows = build.rows_of(kept, composed(run, kept), run.recipe.augment)
+    train = [row for row in rows if row["split"] == "train"]
+    if not train:
+        raise InputError(
+            "no picture is left to train on",
+            field="sources",
+            value=f"{len(run.rows('origins'))} files",
+            remedy="See why with `gesso ledger`, then loosen the rule that took most.",
+        )
+    folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
+    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train)})
+    cached(run, rows, tools)
+    pictures = len({row["sample_id"] for row in train})
+    return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
+
+
+def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
+    """Latents of every row and texts of every caption (and the empty one), computed where they are missing."""
+    base = run.recipe.base_model
+    folder = models.locate(base.id, base.revision)
+    shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
+    moments = ensure(
+        latents,  # type: ignore[arg-type]
+        rows,
+        latents.Params(buckets=run.recipe.buckets, **shared),
+        tools,
+        weights=models.weights_hash(folder, "vae"),
+        cache=True,
+        shard=LATENTS_SHARD,
+    )
+    prompts = [*run.recipe.evaluate.prompts, run.recipe.evaluate.negative_prompt]
+    captions = sorted({"", *(row["caption"] for row in rows), *prompts})
+    embeddings = ensure(
+        texts,  # type: ignore[arg-type]
+        [{"caption": caption} for caption in captions],
+        texts.Params(**shared),
+        tools,
+        weights=models.weights_hash(folder, "text_encoder"),
+        cache=True,
+        shard=TEXTS_SHARD,
+    )
+    return moments, embeddings
+
+
+def examples(run: Run, split: str, tools: Tools) -> ParquetExamples:
+    """The rows of one split as the methods read them: `train` with all views, `held_out` with its pictures."""
+    rows = [row for row in manifest(run) if row["split"] == split]
+    moments, embeddings = cached(run, rows, tools)
+    tools.stats[-2:] = []  # nothing was computed here: the cache is full
+    config = models.vae_config(run.recipe.base_model.id, revision=run.recipe.base_model.revision)
+    return ParquetExamples(
+        rows,
+        moments,
+        embeddings,
+        digest=run.json("trainset")["digest"],
+        scale=config["scaling_factor"],
+        shift=config.get("shift_factor") or 0.0,
+    )
+
+
+def manifest(run: Run) -> list[Row]:
+    """The rows of the run's training set."""
+    import pyarrow.parquet as pq
+
+    folder = run.workspace.trainsets / run.json("trainset")["digest"]
+    return list(pq.read_table(folder / "manifest.parquet").to_pylist())
+
+
+def _provenance(run: Run) -> dict[str, str]:
+    recipe = run.recipe
+    return {
+        "Recipe": f"{recipe.name} ({recipe.digest[:12]})",
+        "Sources": ", ".join(f"{source.kind} {source.path.name}" for source in recipe.sources),
+        "Rules": ", ".join(f"{column} {limit.min} to {limit.max}" for column, limit in recipe.select.items()) or "none",
+        "Captions": f"{recipe.caption.captioner} {recipe.caption.model or ''}".strip(),
+        "Views": str(recipe.augment.views),
+    }
