@@ -14,6 +14,8 @@ from pipeline.reporting.words import number
 
 MOST_POINTS = 600
 """Points drawn of a line; beyond, the lowest and the highest of each stretch stand for it."""
+LARGEST = 1e100
+"""Values beyond are drawn no more than infinite ones are."""
 _CHARACTER = 6.6
 """Mean width, in pixels, of a character of the 12-pixel labels in common system fonts."""
 
@@ -159,7 +161,7 @@ def ticks(low: float, high: float, *, at_most: int, whole: bool = False) -> list
 
     After Heckbert, "Nice numbers for graph labels", Graphics Gems (1990). `whole` keeps them to whole numbers.
     """
-    if not high - low > 1e-12 * max(abs(low), abs(high)):
+    if not high - low > max(1e-12 * max(abs(low), abs(high)), 1 / LARGEST):
         low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
     rough = (high - low) / max(at_most - 1, 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -182,7 +184,7 @@ def thin(points: Points, *, at_most: int = MOST_POINTS) -> list[tuple[float, flo
 
 
 def _finite(point: tuple[float, float]) -> bool:
-    return math.isfinite(point[0]) and math.isfinite(point[1])
+    return all(abs(value) < LARGEST for value in point)  # false for what is no number, too
 
 
 def _kind(line: Line) -> str:

@@ -35,23 +35,11 @@ def tone(record: RunRecord) -> str:
 
 def cautions(record: RunRecord) -> tuple[str, ...]:
     """What to be careful about, one sentence each, the gravest first."""
-    return tuple(
-        sentence
-        for find in (
-            _sums,
-            _waiting,
-            _held_out,
-            _overfit,
-            _copies,
-            _guards,
-            _few,
-            _unread,
-            _rights,
-            _unreadable,
-            _greedy_rule,
-        )
-        if (sentence := find(record))
+    finders = (
+        *(_sums, _waiting, _held_out, _overfit, _copies, _guards),
+        *(_few, _unread, _rights, _unreadable, _greedy_rule),
     )
+    return tuple(sentence for find in finders if (sentence := find(record)))
 
 
 def came_in(record: RunRecord) -> int:

@@ -1,0 +1,113 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.reporting.pictures import Album
+from pipeline.reporting.record import CaptionRow, Evaluation, RunRecord, Sample
+from pipeline.reporting.sections import MOST_CAPTIONS, MOST_COLUMNS, MOST_ROWS, SECTIONS, changes, clip, filled, spread
+
+texts = st.text("ab ", max_size=30)
+
+
+def names(record: RunRecord) -> list[str]:
+    return [section.name for section, _ in filled(record, Album(record.thumbnails))]
+
+
+def data(record: RunRecord, name: str) -> dict:
+    return next(data for section, data in filled(record, Album(record.thumbnails)) if section.name == name)
+
+
+def caption(machine: str, reviewed: str | None) -> CaptionRow:
+    return CaptionRow("s", "a.png", machine, reviewed, "", "")
+
+
+def test_a_whole_run_fills_every_section(record):
+    assert names(record) == [section.name for section in SECTIONS]
+
+
+@pytest.mark.parametrize(
+    ("field", "missing"),
+    [
+        ("funnel", {"funnel"}),
+        ("ledger", {"left-out", "duplicates"}),
+        ("captions", {"captions"}),
+        ("views", {"augmentation"}),
+        ("training", {"training"}),
+        ("stable_loss", {"learning"}),
+        ("evaluations", {"samples"}),
+        ("metrics", {"metrics"}),
+        ("resemblances", {"resemblances"}),
+        ("rights", {"rights"}),
+        ("stages", {"cost"}),
+    ],
+)
+def test_a_part_that_is_absent_takes_its_section_along(record, field, missing):
+    assert set(names(record)) - set(names(replace(record, **{field: ()}))) == missing
+
+
+def test_every_section_explains_itself_in_one_sentence():
+    for section in SECTIONS:
+        assert section.lead.endswith(".")
+        assert section.lead.count(". ") == 0
+
+
+def test_flagged_and_unread_captions_come_first_and_the_table_is_capped(record):
+    many = [replace(record.captions[0], reviewed="x", flags=(), origin=f"{at}.png") for at in range(300)]
+    flagged = replace(many[0], flags=("repeats",), reviewed=None, origin="z.png")
+    shown = data(replace(record, captions=[*many, flagged]), "captions")
+    assert shown["rows"][0][0] == flagged
+    assert (len(shown["rows"]), shown["total"]) == (MOST_CAPTIONS, 301)
+
+
+def test_the_grid_has_the_base_model_first_and_the_same_seed_in_each_row(record):
+    grid = data(record, "samples")
+    assert grid["steps"] == [0, 100, 200, 300]
+    (prompt, rows), _ = grid["prompts"]
+    assert prompt == record.evaluations[0].samples[0].prompt
+    assert [key for key, _ in rows] == [(prompt, 1), (prompt, 2), (prompt, 3)]
+    assert all(image is not None for _, images in rows for image in images)
+
+
+def test_a_sample_that_is_missing_leaves_its_cell_empty(record):
+    first, second = record.evaluations[:2]
+    holed = [first, Evaluation(second.step, second.samples[1:])]
+    (_, rows), *_ = data(replace(record, evaluations=holed), "samples")["prompts"]
+    assert [image is None for image in rows[0][1]] == [False, True]
+
+
+def test_a_large_grid_is_cut_and_keeps_its_ends(record):
+    picture = record.evaluations[0].samples[0].picture
+    samples = [Sample(f"prompt {at}", 1, picture) for at in range(40)]
+    grid = data(replace(record, evaluations=[Evaluation(step, samples) for step in range(20)]), "samples")
+    assert grid["rows"] == (MOST_ROWS, 40)
+    assert grid["columns"] == (MOST_COLUMNS, 20)
+    assert (grid["steps"][0], grid["steps"][-1]) == (0, 19)
+
+
+@given(texts, texts)
+def test_the_pieces_of_a_change_hold_both_texts(machine, reviewed):
+    pieces = changes(caption(machine, reviewed))
+    assert " ".join(text for kind, text in pieces if kind != "new").split() == machine.split()
+    assert " ".join(text for kind, text in pieces if kind != "gone").split() == reviewed.split()
+
+
+def test_a_change_is_told_by_the_word():
+    assert changes(caption("a big dog", "a large dog")) == [
+        ("same", "a"), ("gone", "big"), ("new", "large"), ("same", "dog"),
+    ]  # fmt: skip
+    assert changes(caption("a dog", None)) == [("same", "a dog")]
+
+
+def test_long_texts_are_clipped_and_counted():
+    assert clip("x" * 600) == "x" * 600
+    assert clip("x" * 12_345) == "x" * 600 + "… (12,345 characters)"
+
+
+@given(st.lists(st.integers(), unique=True, max_size=50), st.integers(2, 20))
+def test_spread_items_keep_order_and_both_ends(items, at_most):
+    chosen = spread(items, at_most)
+    assert len(chosen) == min(len(items), at_most)
+    assert chosen == [item for item in items if item in chosen]
+    assert not items or (chosen[0], chosen[-1]) == (items[0], items[-1])
