@@ -1,0 +1,79 @@
+"""A 64-bit hash of what a picture looks like, and the search for hashes that differ in few bits.
+
+The hash is the DCT hash that imagehash calls phash: luma shrunk to 32 x 32, the 8 x 8 lowest frequencies of its cosine
+transform, one bit each for above the median; the highest bit is the lowest frequency. It is computed on the proxy with
+area averaging, so that it does not depend on a library's resampling.
+"""
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from pipeline.imaging import Canonical
+
+VERSION = 1
+ADDS = pa.schema(
+    [
+        pa.field("perceptual__hash", pa.uint64(), metadata={b"description": b"DCT hash of the luma, 64 bits"}),
+        pa.field(
+            "perceptual__flat",
+            pa.bool_(),
+            metadata={b"description": b"true where there is too little structure to compare: the hash means nothing"},
+        ),
+    ]
+)
+
+_SIDE = 32
+_LOW = 8
+_ROWS, _COLUMNS = 32, 4096
+"""New and known hashes that are compared at a time: 1 MiB of differing bits, which a core's cache holds."""
+_NONE = np.empty(0, np.int64)
+
+
+class Params(BaseModel, frozen=True, extra="forbid"):
+    """What counts as too little structure."""
+
+    flat_below: float = Field(
+        2.0,
+        ge=0,
+        le=128,
+        description="standard deviation of luma at 32 x 32 px below which a picture is flat, levels of 255",
+    )
+
+
+def measure(picture: Canonical, params: Params) -> dict[str, int | bool]:
+    """The hash, and whether the picture is too flat for it: such a picture is nobody's near-duplicate."""
+    luma = cv2.cvtColor(picture.proxy, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(luma, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:_LOW, :_LOW]
+    bits = (low > np.median(low)).ravel()
+    return {
+        "perceptual__hash": int.from_bytes(np.packbits(bits).tobytes(), "big"),
+        "perceptual__flat": bool(small.std() < params.flat_below),
+    }
+
+
+def neighbours(
+    new: NDArray[np.uint64], known: NDArray[np.uint64], *, distance: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """All pairs of a new and a known hash that differ in at most `distance` bits; exact.
+
+    Returns:
+        Index into `new`, index into `known` and Hamming distance of each pair, ordered by the two indices. Memory
+        beyond the pairs found is bounded; time grows with the product of the two lengths.
+    """
+    mine, other, bits = [_NONE], [_NONE], [_NONE.astype(np.uint8)]
+    for top in range(0, len(new), _ROWS):
+        for left in range(0, len(known), _COLUMNS):
+            apart = np.bitwise_count(new[top : top + _ROWS, None] ^ known[None, left : left + _COLUMNS])
+            near = np.flatnonzero(apart <= distance)
+            if len(near):
+                row, column = np.divmod(near, apart.shape[1])
+                mine.append(row + top)
+                other.append(column + left)
+                bits.append(apart.ravel()[near])
+    found = np.concatenate(mine), np.concatenate(other), np.concatenate(bits)
+    order = np.lexsort((found[1], found[0]))
+    return found[0][order], found[1][order], found[2][order]
