@@ -184,7 +184,7 @@ def thin(points: Points, *, at_most: int = MOST_POINTS) -> list[tuple[float, flo
 
 
 def _finite(point: tuple[float, float]) -> bool:
-    return all(abs(value) < LARGEST for value in point)  # false for what is no number, too
+    return abs(point[0]) < LARGEST and abs(point[1]) < LARGEST  # false for what is no number, too
 
 
 def _kind(line: Line) -> str:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby
-from typing import TypeVar
 
 from pipeline.reporting import curves, galleries, plots, verdict
 from pipeline.reporting.charts import interval_mark, share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
 from pipeline.reporting.record import CaptionRow, Metric, RunRecord
-from pipeline.reporting.words import plain
+from pipeline.reporting.words import plain, spread
 
 MOST_CAPTIONS = 200
 """Rows of the caption table."""
@@ -27,7 +26,6 @@ SAMPLE_SIZES = (512, 384, 256, 128)
 
 Data = Mapping[str, object]
 """What a section's template reads."""
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +64,6 @@ def changes(row: CaptionRow) -> list[tuple[str, str]]:
 def clip(text: str) -> str:
     """The text, or its start and how many characters there are in all."""
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"
-
-
-def spread(items: Sequence[Item], at_most: int) -> list[Item]:
-    """At most `at_most` of the items, evenly spread, the first and the last among them."""
-    if len(items) <= at_most:
-        return list(items)
-    return [items[round(index * (len(items) - 1) / (at_most - 1))] for index in range(at_most)]
 
 
 def _funnel(record: RunRecord, _: Album) -> Data:

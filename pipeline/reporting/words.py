@@ -1,6 +1,10 @@
-"""Numbers, times and counts as a person reads them."""
+"""Numbers, times, counts and long lists as a person reads them."""
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -50,3 +54,10 @@ def memory(mib: float) -> str:
 def plain(name: str) -> str:
     """A column's or a state's name in words: `sharpness__score` becomes `sharpness: score`."""
     return name.replace("__", ": ").replace("_", " ")
+
+
+def spread(items: Sequence[Item], at_most: int) -> list[Item]:
+    """At most `at_most` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= at_most:
+        return list(items)
+    return [items[round(index * (len(items) - 1) / (at_most - 1))] for index in range(at_most)]

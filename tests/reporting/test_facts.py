@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.reporting.facts import facts
+from pipeline.reporting.facts import MOST_ROWS, facts
 from pipeline.reporting.record import TrainingPoint
 
 
@@ -25,3 +25,12 @@ def test_what_is_no_number_becomes_null(record):
         {"step": 1, "loss": None, "learning_rate": 0.5},
         {"step": 2, "loss": None, "learning_rate": 0.1},
     ]
+
+
+def test_a_long_run_is_told_shortened_with_both_ends(record):
+    points = [TrainingPoint(step, 0.5, 0.1) for step in range(MOST_ROWS * 3)]
+    told = facts(replace(record, training=points))
+    assert told["shortened"] == {"training": MOST_ROWS * 3}
+    steps = [point["step"] for point in told["training"]]
+    assert (len(steps), steps[0], steps[-1]) == (MOST_ROWS, 0, MOST_ROWS * 3 - 1)
+    assert facts(record)["shortened"] == {}

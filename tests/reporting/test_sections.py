@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.reporting.pictures import Album
 from pipeline.reporting.record import CaptionRow, Evaluation, RunRecord, Sample
-from pipeline.reporting.sections import MOST_CAPTIONS, MOST_COLUMNS, MOST_ROWS, SECTIONS, changes, clip, filled, spread
+from pipeline.reporting.sections import MOST_CAPTIONS, MOST_COLUMNS, MOST_ROWS, SECTIONS, changes, clip, filled
 
 texts = st.text("ab ", max_size=30)
 
@@ -103,11 +103,3 @@ def test_a_change_is_told_by_the_word():
 def test_long_texts_are_clipped_and_counted():
     assert clip("x" * 600) == "x" * 600
     assert clip("x" * 12_345) == "x" * 600 + "… (12,345 characters)"
-
-
-@given(st.lists(st.integers(), unique=True, max_size=50), st.integers(2, 20))
-def test_spread_items_keep_order_and_both_ends(items, at_most):
-    chosen = spread(items, at_most)
-    assert len(chosen) == min(len(items), at_most)
-    assert chosen == [item for item in items if item in chosen]
-    assert not items or (chosen[0], chosen[-1]) == (items[0], items[-1])

@@ -67,3 +67,11 @@ def test_lists_counts_and_names():
     assert words.plain("sharpness__short_side") == "sharpness: short side"
     assert words.memory(640.2) == "640 MiB"
     assert words.memory(2904.4) == "2.8 GiB"
+
+
+@given(st.lists(st.integers(), unique=True, max_size=50), st.integers(2, 20))
+def test_spread_items_keep_order_and_both_ends(items, at_most):
+    chosen = words.spread(items, at_most)
+    assert len(chosen) == min(len(items), at_most)
+    assert chosen == [item for item in items if item in chosen]
+    assert not items or (chosen[0], chosen[-1]) == (items[0], items[-1])
