@@ -152,6 +152,23 @@ def test_accepting_the_rest_is_recorded_as_unread(tmp_path):
     assert stands(tmp_path, BODIES)[3].read
 
 
+def test_reading_what_was_accepted_unread_is_not_stale(tmp_path):
+    said = journal.Decision(pixel_id="p0", reviewer="bo", at=AT, caption="Tom, asleep", read=False)
+    journal.append(tmp_path, [said])
+    found = find(
+        stands(tmp_path, BODIES), given_back(stands(tmp_path / "before", BODIES), row_0={"caption": "Tom, asleep"})
+    )
+    assert not found.stale
+    assert [(d.caption, d.read) for d in found.decisions] == [("Tom, asleep", True)]
+
+
+def test_a_blank_id_is_not_guessed(tmp_path):
+    rows = stands(tmp_path, BODIES)
+    with pytest.raises(ReviewError) as caught:
+        find(rows, given_back(rows, row_0={"sample_id": ""}))
+    assert "Did you mean" not in str(caught.value)
+
+
 def test_a_decision_of_another_day(tmp_path):
     rows = stands(tmp_path, BODIES)
     apply(find(rows, given_back(rows, row_0={"decision": "drop"})), tmp_path)

@@ -55,6 +55,7 @@ def test_a_fraction_is_about_that_fraction_and_sticky():
     rows = [row(n) for n in range(2000)]
     fifth = undecided(rows, Rule(0.2))
     assert len(fifth) == pytest.approx(400, abs=4 * (2000 * 0.2 * 0.8) ** 0.5)  # four standard deviations
+    assert fifth == [r.sample_id for r in rows if share(r.pixel_id) < 0.2]
     assert set(fifth) <= set(undecided(rows, Rule(0.3)))
     assert undecided(rows[::-1], Rule(0.2)) == fifth[::-1]
     assert undecided(rows[:100], Rule(0.2)) == [s for s in fifth if int(s[1:]) < 100]

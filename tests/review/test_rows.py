@@ -61,8 +61,10 @@ def test_flags_of_any_text(body, sidecar, alike):
 def test_only_a_machine_is_blamed_for_one_caption_for_all():
     machine = review_rows([proposal(n, body=f"A  grey cat{'.' * n} asleep") for n in range(3)], {})
     sidecar = review_rows([proposal(n, source="sidecar") for n in range(3)], {})
+    mixed = review_rows([*map(proposal, range(3)), proposal(3, source="sidecar")], {})
     assert {row.flags for row in machine} == {("same caption as others",)}
     assert {row.flags for row in sidecar} == {()}
+    assert [bool(row.flags) for row in mixed] == [True, True, True, False]
 
 
 def test_a_person_outranks_the_machine():
@@ -70,6 +72,8 @@ def test_a_person_outranks_the_machine():
     assert (row.caption, row.source, row.proposed) == ("Tom, asleep at last", "person", "a grey cat asleep")
     assert row.decided
     assert row.flags == ("proposed anew since",)
+    (row,) = review_rows([proposal()], {"p0": decision(caption="Tom, asleep at last", proposed="a grey cat asleep")})
+    assert row.flags == ()
 
 
 def test_a_verdict_leaves_the_caption_to_the_machine():
