@@ -171,6 +171,8 @@ def _few(record: RunRecord) -> str:
     learned = kept(record) - held_out(record)
     if not came_in(record) or learned >= FEW_PICTURES:
         return ""
+    if not learned:
+        return "No picture is left to learn from."
     return f"Only {count(learned, 'picture')} to learn from: expect copying, and wide intervals."
 
 

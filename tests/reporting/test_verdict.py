@@ -116,6 +116,7 @@ def test_the_other_measures_guard(record, bare):
 def test_few_pictures(bare):
     rows = [LedgerRow(f"{index}.png", "", "kept", "select") for index in range(19)]
     assert found(replace(bare, ledger=rows), "Only 19 pictures")
+    assert found(replace(bare, ledger=[LedgerRow("x.png", "", "rejected", "select")]), "No picture is left")
     assert not found(replace(bare, ledger=[*rows, LedgerRow("x.png", "", "kept", "select")]), "Only")
 
 
