@@ -26,7 +26,7 @@ def recipe(folder: Path) -> Recipe:
             "select": {
                 "resolution__short_side": {"min": 64},
                 "sharpness__score": {"min": 0.2},
-                "exposure__bright": {"min": 0.25},
+                "exposure__dark": {"max": 0.5},
             },
             "split": {"held_out": 0.2},
             "caption": {"captioner": "blip", "model": "starter", "compose": "a {trigger} {class} {body}"},

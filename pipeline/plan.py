@@ -54,7 +54,7 @@ def check(recipe: Recipe) -> None:
             remedy = f"Did you mean {near[0]!r}?" if near else "`gesso list scorers` shows the columns."
             raise RecipeError("no scorer measures this column", field=f"select.{column}", value=column, remedy=remedy)
     captioner = plugins.load("captioners", recipe.caption.captioner, field="caption.captioner")
-    params_of(captioner, caption_params(recipe), field="caption.params")
+    params_of(captioner, recipe.caption.captioner_params, field="caption.params")
     plugins.load("methods", recipe.train.method, field="train.method")
     augment.check(recipe.augment.transforms)
     for position, source in enumerate(recipe.sources):
@@ -66,9 +66,3 @@ def check(recipe: Recipe) -> None:
                 remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
             )
     models.locate(recipe.base_model.id, recipe.base_model.revision)
-
-
-def caption_params(recipe: Recipe) -> dict[str, object]:
-    """The captioner's parameters as the recipe gives them."""
-    told = {"model": recipe.caption.model, "revision": recipe.caption.revision}
-    return {**recipe.caption.params, **{name: value for name, value in told.items() if value is not None}}

@@ -99,6 +99,12 @@ class Caption(Part):
     prefer_sidecar: bool = Field(True, description="a caption that stands beside the file goes before a machine's")
     compose: str = Field("{body}", description="template over {body}, {class} and {trigger}; empty parts leave no gap")
 
+    @property
+    def captioner_params(self) -> dict[str, Any]:
+        """The captioner's own parameters, its model and revision among them where the recipe names them."""
+        told = {"model": self.model, "revision": self.revision}
+        return {**self.params, **{name: value for name, value in told.items() if value is not None}}
+
     @model_validator(mode="after")
     def _known_names(self) -> "Caption":
         unknown = set(re.findall(r"\{(\w*)\}", self.compose)) - {"body", "class", "trigger"}

@@ -28,7 +28,7 @@ from pipeline.starter import blip, clip, pictures, quality, unet, vae
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 2000, "unet": 3000}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 2000, "unet": 2500}
 CAPTIONS = 5_000
 
 
@@ -69,7 +69,7 @@ def build(folder: Path, *, scale: float = 1.0, say: Callable[[str], None]) -> st
 def text_encoder(model: CLIPModel) -> CLIPTextModel:
     """The text tower of a CLIP as a model of its own, as Stable Diffusion 1.5 ships it."""
     encoder = CLIPTextModel(model.config.text_config)
-    encoder.text_model.load_state_dict(model.text_model.state_dict())
+    encoder.load_state_dict(model.text_model.state_dict())
     return encoder.eval()
 
 

@@ -154,7 +154,10 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
     angle = math.radians(rng.uniform(-8, 8))
     image = canvas.astype(np.uint8)
     if drawn.shape in SUBJECTS:
-        _SUBJECT_PAINTERS[drawn.shape](image, center, radius * 0.85)
+        # people photograph a subject from anywhere: free places and sizes, or all pictures of it hash alike
+        across, down = rng.uniform(-0.1, 0.1, 2) * work
+        size = radius * rng.uniform(0.55, 0.95)
+        _SUBJECT_PAINTERS[drawn.shape](image, (center[0] + across, center[1] + down), size)
     else:
         _paint(image, drawn, center, radius, angle, _shade(COLORS[drawn.color], rng))
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

@@ -37,7 +37,7 @@ def build() -> UNet2DConditionModel:
 def scheduler() -> DDPMScheduler:
     """Stable Diffusion 1.5's noise: 1000 steps of scaled_linear betas, predicting epsilon."""
     return DDPMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, clip_sample=False
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, clip_sample=False, steps_offset=1
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline import models
 from pipeline.errors import InputError
-from pipeline.manifest import Row
+from pipeline.manifest import Row, table_of
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
@@ -46,6 +46,7 @@ def run(run: Run, tools: Tools) -> str:
             remedy="See why with `gesso ledger`, then loosen the rule that took most.",
         )
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
+    run.save("views", table_of(rows, build.MANIFEST))
     run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train)})
     cached(run, rows, tools)
     pictures = len({row["sample_id"] for row in train})
@@ -82,7 +83,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
 
 def examples(run: Run, split: str, tools: Tools) -> ParquetExamples:
     """The rows of one split as the methods read them: `train` with all views, `held_out` with its pictures."""
-    rows = [row for row in manifest(run) if row["split"] == split]
+    rows = [row for row in run.rows("views") if row["split"] == split]
     moments, embeddings = cached(run, rows, tools)
     tools.stats[-2:] = []  # nothing was computed here: the cache is full
     config = models.vae_config(run.recipe.base_model.id, revision=run.recipe.base_model.revision)
@@ -94,14 +95,6 @@ def examples(run: Run, split: str, tools: Tools) -> ParquetExamples:
         scale=config["scaling_factor"],
         shift=config.get("shift_factor") or 0.0,
     )
-
-
-def manifest(run: Run) -> list[Row]:
-    """The rows of the run's training set."""
-    import pyarrow.parquet as pq
-
-    folder = run.workspace.trainsets / run.json("trainset")["digest"]
-    return list(pq.read_table(folder / "manifest.parquet").to_pylist())
 
 
 def _provenance(run: Run) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""Step: propose a caption for every picture that is kept."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from pipeline import imaging, plugins
+from pipeline.errors import PictureError
+from pipeline.manifest import Row, table_of
+from pipeline.run import Run
+from pipeline.stage import Tools, ensure
+from pipeline.steps.measure import params_of
+from pipeline.steps.select import load_kept
+
+SHARD = 64
+CAPTIONS = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("body", pa.string()),
+        ("source", pa.string()),  # sidecar, or the captioner with its model and revision
+        ("error", pa.string()),
+    ]
+)
+
+
+class Captioning:
+    """A captioner as a stage: its caption for each picture, with what it was made by."""
+
+    KEY = ("sample_id",)
+    ADDS = pa.schema([pa.field("caption__body", pa.string(), metadata={b"description": b"the proposed caption"})])
+
+    def __init__(self, captioner: Any) -> None:  # noqa: ANN401 (a plug-in module)
+        self.captioner = captioner
+        self.__name__ = f"caption.{captioner.__name__.rpartition('.')[2]}"
+        self.VERSION: int = captioner.VERSION
+        self.READS: tuple[str, ...] = captioner.READS
+
+    def run(self, rows: Sequence[Row], params: BaseModel, tools: Tools) -> Sequence[Mapping[str, Any]]:
+        """Caption a shard; pictures are decoded only for captioners that look at them."""
+        if not self.captioner.LOOKS:
+            bodies = self.captioner.caption(rows, params, device=tools.device)
+            return [{"caption__body": body} for body in bodies]
+
+        def look(row: Row) -> Row:
+            try:
+                return {**row, "pixels": imaging.decode(tools.read(row["sample_id"])).pixels}
+            except PictureError as error:
+                return {**row, "error": str(error)}
+
+        with ThreadPoolExecutor(tools.workers) as pool:
+            seen = list(pool.map(look, rows))
+        bodies = iter(self.captioner.caption([row for row in seen if "error" not in row], params, device=tools.device))
+        return [{"error": row["error"]} if "error" in row else {"caption__body": next(bodies)} for row in seen]
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Save the table `captions`: a proposed body for each picture, its own sidecar's first where the recipe says so."""
+    recipe = run.recipe.caption
+    captioner = plugins.load("captioners", recipe.captioner, field="caption.captioner")
+    params = params_of(captioner, recipe.captioner_params, field="caption.params")
+    pictures = [*load_kept(run), *load_kept(run, name="dropped")]
+    told = {one.sample_id: one.sidecar for one in pictures if recipe.prefer_sidecar and one.sidecar}
+    rows = [{"sample_id": one.sample_id, "sidecar": one.sidecar or ""} for one in pictures if one.sample_id not in told]
+    stage = Captioning(captioner)
+    stored = ensure(stage, rows, params, tools, weights=captioner.weights(params), shard=SHARD)
+    source = captioner.provenance(params)
+    made = [
+        {"sample_id": row["sample_id"], "body": row["caption__body"] or "", "source": source, "error": row["error"]}
+        for row in stored.table().to_pylist()
+    ]
+    made += [{"sample_id": one, "body": text, "source": "sidecar", "error": None} for one, text in told.items()]
+    run.save("captions", table_of(made, CAPTIONS))
+    return f"{len(made)} captions, {len(told)} of them from beside the files, {sum(not row['body'] for row in made)} empty"

@@ -1,0 +1,180 @@
+"""Step: gather what the run did into a record and write its report."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pipeline import imaging, ledger
+from pipeline.errors import PictureError
+from pipeline.manifest import Row
+from pipeline.reporting import record as kept
+from pipeline.reporting import report
+from pipeline.run import Run
+from pipeline.stage import Tools
+from pipeline.trainset import views
+
+THUMBNAIL_SIDE = 128
+MOST_THUMBNAILS = 400
+SHEET_PICTURES, SHEET_VIEWS = 6, 4
+"""Pictures on the augmentation sheet, and views of each."""
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Write `report.html` and `report.json` in the run's folder; says where."""
+    facts, rows = run.json("run"), run.rows("ledger")
+    training = run.json("training")
+    folder = run.workspace.root / "trainings" / training["folder"] if training else None
+    views_made = _sheet(run)
+    made = kept.RunRecord(
+        run_id=run.id,
+        name=run.recipe.name,
+        started=datetime.fromisoformat(facts["started"]),
+        finished=datetime.now(UTC),
+        command=facts["command"],
+        ledger=[kept.LedgerRow(**{name: _value(row[name], name) for name in ledger.LEDGER.names}) for row in rows],
+        funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
+        thumbnails=_thumbnails(run, rows),
+        captions=_captions(run),
+        views=views_made,
+        training=_training(folder),
+        stable_loss=[
+            kept.StableLoss(row["step"], row["split"], row["timestep"], row["loss"]) for row in run.rows("stable_loss")
+        ],
+        evaluations=_evaluations(run),
+        metrics=[kept.Metric(**row) for row in run.rows("metrics")],
+        rights=_rights(run),
+        recipe_yaml=(run.folder / "recipe.yaml").read_text(encoding="utf-8"),
+        base_model=run.recipe.base_model.id,
+        method=training.get("method", ""),
+        machine=facts["machine"],
+        versions=facts["versions"],
+        stages=[
+            kept.StageCost(one.name, one.seconds, one.computed, one.cached, one.peak_mib) for one in run.stats()
+        ],
+        trainset_digest=run.json("trainset").get("digest", ""),
+        weights=_weights(folder, training),
+    )
+    path = report.write(made, run.folder / "report.html")
+    return str(path)
+
+
+def _value(value: str | None, name: str) -> str | float | None:
+    """A ledger's cell as the record has it: numbers as numbers, so that galleries can rank."""
+    if name not in ("value", "limit"):
+        return value or ""
+    try:
+        return value if value is None else float(value)
+    except ValueError:
+        return value
+
+
+def _thumbnails(run: Run, rows: Sequence[Row]) -> dict[str, bytes]:
+    """Thumbnails of what the galleries show: first what left and what it gave way to, then what stayed."""
+    wanted: dict[str, None] = {}
+    for row in sorted(rows, key=lambda one: one["state"] in ("kept", "held_out")):
+        for sample_id in (row["sample_id"], row["kept_instead"]):
+            if sample_id:
+                wanted[sample_id] = None
+    found = {}
+    for sample_id in list(wanted)[:MOST_THUMBNAILS]:
+        try:
+            pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).pixels
+        except (PictureError, OSError):
+            continue
+        found[sample_id] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
+    return found
+
+
+def _captions(run: Run) -> list[kept.CaptionRow]:
+    final = {row["sample_id"]: row["caption"] for row in run.rows("views") if row["view"] == 0}
+    return [
+        kept.CaptionRow(
+            sample_id=row["sample_id"],
+            origin=row["origin"],
+            machine=row["proposed"],
+            reviewed=row["caption"] if row["decided"] else None,
+            final=final.get(row["sample_id"], ""),
+            provenance=row["source"],
+            flags=tuple(row["flags"]),
+            split=row["split"],
+        )
+        for row in run.rows("reviewed")
+    ]
+
+
+def _sheet(run: Run) -> list[kept.AugmentedView]:
+    """The first pictures that have further views, each with its views."""
+    if run.recipe.augment.views == 1:
+        return []
+    rows = run.rows("views")
+    several = [one for one, count in Counter(row["sample_id"] for row in rows).items() if count > 1][:SHEET_PICTURES]
+    found = []
+    for row in rows:
+        if row["sample_id"] not in several or row["view"] >= SHEET_VIEWS:
+            continue
+        pixels = imaging.decode(run.workspace.original(row["sample_id"]).read_bytes()).pixels
+        transforms = json.loads(row["transforms"])
+        view = views.make(pixels, row["pixel_id"], row["view"], transforms, run.recipe.buckets)
+        label = "as it is" if row["view"] == 0 else ", ".join(name for one in transforms for name in one)
+        found.append(
+            kept.AugmentedView(
+                sample_id=row["sample_id"],
+                view=row["view"],
+                label=label,
+                caption=row["caption"],
+                picture=view.pixels,
+                refused="; ".join(row["refused"]),
+            )
+        )
+    return found
+
+
+def _training(folder: Path | None) -> list[kept.TrainingPoint]:
+    path = folder / "metrics.parquet" if folder else None
+    if path is None or not path.exists():
+        return []
+    return [
+        kept.TrainingPoint(row["step"], row["loss"], row["learning_rate"]) for row in pq.read_table(path).to_pylist()
+    ]
+
+
+def _evaluations(run: Run) -> list[kept.Evaluation]:
+    by_step: dict[int, list[kept.Sample]] = {}
+    for row in run.rows("samples_made"):
+        picture = np.asarray(Image.open(io.BytesIO(row["png"])).convert("RGB"), np.uint8)
+        by_step.setdefault(row["step"], []).append(kept.Sample(row["prompt"], row["seed"], picture))
+    return [kept.Evaluation(step, samples) for step, samples in sorted(by_step.items())]
+
+
+def _rights(run: Run) -> list[kept.Right]:
+    origins = run.rows("origins")
+    allowed = set(run.recipe.rights.allow)
+    counted = Counter(row["license"] for row in origins if row["sample_id"])
+    named: dict[str | None, set[str]] = {}
+    for row in origins:
+        named.setdefault(row["license"], set()).add(row["attribution"] or row["creator"] or "")
+    return [
+        kept.Right(
+            license=license_ or "unknown",
+            count=count,
+            allowed=license_ in allowed or (license_ is None and run.recipe.rights.unknown == "accept"),
+            attribution=", ".join(sorted(named[license_] - {""})),
+        )
+        for license_, count in sorted(counted.items(), key=lambda item: -item[1])
+    ]
+
+
+def _weights(folder: Path | None, training: Row) -> list[kept.Weights]:
+    if folder is None:
+        return []
+    return [
+        kept.Weights(str(path), training["steps"])
+        for path in sorted((folder / training["weights"]).rglob("*.safetensors"))
+    ]
