@@ -37,8 +37,8 @@ ORIGINS = pa.schema(
 
 
 def digest(value: object) -> str:
-    """SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    """SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces, UTF-8; a TypeError for anything else."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -61,14 +61,14 @@ def by(rows: Sequence[Row], column: str) -> dict[Any, Row]:
 
 
 def join(left: pa.Table, right: pa.Table, key: str = "sample_id") -> pa.Table:
-    """Add `right`'s columns to the rows of `left` by `key`, in `left`'s order; what is missing is null."""
-    if not len(left):
-        fields = [field for field in right.schema if field.name not in left.column_names]
-        return pa.table({**{n: left[n] for n in left.column_names}, **{f.name: pa.array([], f.type) for f in fields}})
-    places = pc.index_in(left[key], right[key].combine_chunks() if len(right) else pa.array([], left[key].type))
-    taken = right.drop_columns([name for name in right.column_names if name in left.column_names]).take(places)
-    for name in taken.column_names:
-        left = left.append_column(taken.schema.field(name), taken[name])
+    """Add `right`'s columns to the rows of `left` by `key`, in `left`'s order; what is missing is null.
+
+    A null key matches nothing, and a column that both have stays `left`'s.
+    """
+    places = pc.index_in(left[key], right[key].combine_chunks(), skip_nulls=True)
+    for field in right.schema:
+        if field.name not in left.column_names:
+            left = left.append_column(field, right[field.name].take(places))
     return left
 
 

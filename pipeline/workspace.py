@@ -5,12 +5,14 @@ tables/<stage>/<fingerprint>/     rows that a stage computed, a Parquet file a s
 decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
+trainings/<identity>/             checkpoints, weights and what was measured on them
+locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from filelock import FileLock, Timeout
 from pipeline.errors import WorkspaceError
 
 MARK = "gesso-workspace"
+PART = ".part"
 ROW_GROUP_BYTES = 8 * 2**20
 """Upper size of a Parquet row group, so that a loader reads little for one row."""
 
@@ -41,7 +44,7 @@ class Workspace:
             WorkspaceError: `root` is a file, a folder with other things in it, or cannot be written.
         """
         try:
-            if root.exists() and not (root / MARK).exists() and any(root.iterdir()):
+            if root.exists() and not (root / MARK).exists() and any(not _is_part(path) for path in root.iterdir()):
                 raise WorkspaceError(
                     "this folder is not a gesso workspace and not empty",
                     field="--workspace",
@@ -51,7 +54,7 @@ class Workspace:
             root.mkdir(parents=True, exist_ok=True)
             if not (root / MARK).exists():
                 write_bytes(root / MARK, b"1\n")
-        except (NotADirectoryError, PermissionError, FileExistsError) as error:
+        except OSError as error:
             raise WorkspaceError(
                 f"the workspace cannot be written ({error.strerror})",
                 field="--workspace",
@@ -126,9 +129,8 @@ class Workspace:
         try:
             lock.acquire(timeout=wait)
         except Timeout as error:
-            who = holder.read_text().strip() if holder.exists() else "another process"
             raise WorkspaceError(
-                f"the workspace is in use ({name}: {who})",
+                f"the workspace is in use ({name}: {_text(holder) or 'another process'})",
                 field="--workspace",
                 value=str(self.root),
                 remedy="Wait until it is done, or use another workspace.",
@@ -142,30 +144,37 @@ class Workspace:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, through a synced temporary file beside it and a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    """Make `path` hold `data`, by rename."""
+    _appear(path, lambda part: part.write_bytes(data))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Make `path` a Parquet file of `table`, by rename, in row groups of at most about 8 MB."""
+    rows = max(1, ROW_GROUP_BYTES * len(table) // max(1, table.nbytes))
+    _appear(path, lambda part: pq.write_table(table, part, row_group_size=rows, compression="zstd"))
+
+
+def _appear(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it to disk, and rename it; if that fails, leave nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    row_bytes = max(1, table.nbytes // max(1, len(table)))
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}{PART}")
     try:
-        pq.write_table(table, part, row_group_size=max(1, ROW_GROUP_BYTES // row_bytes), compression="zstd")
+        write(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a killed process left it behind."""
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
