@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HTTPError,
+    HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -18,6 +18,9 @@ from pipeline.errors import ModelError
 
 SECONDS = 5.0
 """How long the hub may take to answer."""
+
+NETWORK_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
+"""What a request may raise: the HTTP client's own base error has another package (httpx, httpx2) in each release."""
 
 UNWANTED = ("*.fp16.*", "*.non_ema.*", "*.ema.*", "safety_checker/*", "flax_model*", "openvino*", "onnx*")
 """Files that nothing here reads."""
@@ -47,7 +50,7 @@ def download(
         # asked first, because a download tries for half a minute to reach a hub that does not answer
         commit = HfApi().model_info(reference, revision=revision, timeout=SECONDS).sha
         return Path(str(fetch(revision=commit, etag_timeout=SECONDS)))
-    except (OSError, HTTPError) as error:
+    except NETWORK_ERRORS as error:
         problem, remedy = _explain(error, reference)
         named = reference if revision is None else f"{reference} at {revision}"
         raise ModelError(problem, field=field, value=named, remedy=remedy) from error

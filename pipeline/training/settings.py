@@ -19,50 +19,68 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str = Field(
-        "lora", pattern="^[a-z][a-z0-9_]*$", description="How to train: the name of a file in pipeline/methods."
+        default="lora", pattern="^[a-z][a-z0-9_]*$", description="How to train: the name of a file in pipeline/methods."
     )
-    steps: int = Field(1500, ge=1, description="Optimizer steps, 1 or more.")
-    batch_size: int = Field(4, ge=1, description="Examples in one pass through the model (a micro-batch), 1 or more.")
-    gradient_accumulation: int = Field(1, ge=1, description="Micro-batches summed into one step, 1 or more.")
-    learning_rate: float = Field(1e-4, gt=0, le=10, description="Peak learning rate, above 0, at most 10.")
+    steps: int = Field(default=1500, ge=1, description="Optimizer steps, 1 or more.")
+    batch_size: int = Field(
+        default=4, ge=1, description="Examples in one pass through the model (a micro-batch), 1 or more."
+    )
+    gradient_accumulation: int = Field(default=1, ge=1, description="Micro-batches summed into one step, 1 or more.")
+    learning_rate: float = Field(default=1e-4, gt=0, le=10, description="Peak learning rate, above 0, at most 10.")
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="Course of the learning rate after the warm-up; linear and cosine end at 0."
+        default="constant", description="Course of the learning rate after the warm-up; linear and cosine end at 0."
     )
-    warmup_steps: int = Field(0, ge=0, description="Steps of linear rise of the learning rate from 0; 0: none.")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9.")
+    warmup_steps: int = Field(default=0, ge=0, description="Steps of linear rise of the learning rate from 0; 0: none.")
+    optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="AdamW, or SGD with momentum 0.9.")
     weight_decay: float = Field(
-        0.01, ge=0, le=1, description="Decay of weight matrices, 0 to 1; biases and norms are never decayed."
+        default=0.01, ge=0, le=1, description="Decay of weight matrices, 0 to 1; biases and norms are never decayed."
     )
-    max_grad_norm: float = Field(1.0, ge=0, description="Clip the gradient's norm to this; 0: do not clip.")
+    max_grad_norm: float = Field(default=1.0, ge=0, description="Clip the gradient's norm to this; 0: do not clip.")
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
-        "no", description="Number format of the forward pass; the trained weights stay float32. fp16 needs a GPU."
+        default="no",
+        description="Number format of the forward pass; the trained weights stay float32. fp16 needs a GPU.",
     )
     gradient_checkpointing: bool = Field(
-        False,  # noqa: FBT003 - pydantic takes the default first
+        default=False,
         description="Recompute activations in the backward pass: less memory, about a third slower.",
     )
     min_snr_gamma: Annotated[float, Field(gt=0)] | None = Field(
-        5.0, description="Cap of the signal-to-noise ratio in the loss's weight (Hang et al. 2023); null: no weights."
+        default=5.0,
+        description="Cap of the signal-to-noise ratio in the loss's weight (Hang et al. 2023); null: no weights.",
     )
     caption_dropout: float = Field(
-        0.0, ge=0, le=1, description="Share of captions replaced by the empty one, 0 to 1; drawn anew each step."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of captions replaced by the empty one, 0 to 1; drawn anew each step.",
     )
     noise_offset: float = Field(
-        0.0, ge=0, le=1, description="Strength of noise that is constant over a channel, 0 to 1; SDXL used 0.0357."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Strength of noise that is constant over a channel, 0 to 1; SDXL used 0.0357.",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="Decides order, noise, timesteps, dropout and initial weights.")
-    checkpoint_every: int = Field(250, ge=1, description="Steps between checkpoints, 1 or more; the last step has one.")
-    keep_checkpoints: int = Field(2, ge=1, description="Newest checkpoints to keep, 1 or more.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Decides order, noise, timesteps, dropout and initial weights."
+    )
+    checkpoint_every: int = Field(
+        default=250, ge=1, description="Steps between checkpoints, 1 or more; the last step has one."
+    )
+    keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep, 1 or more.")
     ema_decay: float = Field(
-        0.0, ge=0, lt=1, description="Decay of the running average of the weights, such as 0.999; 0: none."
+        default=0.0, ge=0, lt=1, description="Decay of the running average of the weights, such as 0.999; 0: none."
     )
-    rank: int = Field(16, ge=1, le=1024, description="LoRA: rank of the update, 1 to 1024.")
+    rank: int = Field(default=16, ge=1, le=1024, description="LoRA: rank of the update, 1 to 1024.")
     alpha: float | None = Field(
-        None, gt=0, description="LoRA: the update is scaled by alpha / rank, above 0; null: alpha = rank, as diffusers."
+        default=None,
+        gt=0,
+        description="LoRA: the update is scaled by alpha / rank, above 0; null: alpha = rank, as diffusers.",
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="LoRA: share of inputs of the update set to 0, 0 to below 1.")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="LoRA: share of inputs of the update set to 0, 0 to below 1."
+    )
     target_modules: tuple[str, ...] = Field(
-        ("to_q", "to_k", "to_v", "to_out.0"),
+        default=("to_q", "to_k", "to_v", "to_out.0"),
         min_length=1,
         description="LoRA: name endings of the layers to adapt; the default are the attention projections.",
     )

@@ -1,0 +1,15 @@
+"""The ways to caption; one file each, and its name is the captioner's name in a recipe.
+
+A captioner is a module:
+
+    VERSION: int                    raised when its captions change
+    DESCRIPTION: str                one line for `gesso list captioners`
+    LOOKS: bool                     whether rows carry `pixels`
+    READS: tuple[str, ...]          columns beside the picture that a caption depends on
+    Params                          frozen pydantic model; fields that do not affect the caption are excluded
+    weights(params) -> str          hash of the model's weights, "" without a model
+    provenance(params) -> str       what a reader of the caption should know of its making
+    caption(rows, params, *, device) -> list[str]      one caption a row, "" where there is none; deterministic
+
+`pixels` are the picture's canonical pixels: height x width x 3 bytes, RGB.
+"""
