@@ -1,12 +1,13 @@
 """One decode of a file feeds every measurer that still needs it: the scorers and the perceptual hash.
 
 A measurer is a module with VERSION, ADDS, Params and `measure(picture, params) -> mapping`. It is stored like a stage
-whose key is the sample and which reads nothing else.
+whose key is the sample, and which reads nothing else but the extension that the file's name bears.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -14,9 +15,11 @@ from pydantic import BaseModel
 
 from pipeline import imaging
 from pipeline.errors import PictureError
-from pipeline.stage import SHARD, Stored, Tools, commit, fingerprint, name_of, note, requests_of, stored_requests
+from pipeline.stage import SHARD, Request, Stored, Tools, commit, fingerprint, name_of, note, stored_requests
+from pipeline.stage import requests_of as _requests_of
 
 KEY = ("sample_id",)
+READS = ("extension",)
 
 
 class Measurer(Protocol):
@@ -35,19 +38,25 @@ def fingerprint_of(measurer: Measurer, params: BaseModel) -> str:
     return fingerprint(measurer, params, f"pixels-{imaging.PIXELS_VERSION}")
 
 
+def requests_of(samples: Mapping[str, str]) -> dict[str, Request]:
+    """What is asked of every measurer for each sample; `samples` maps sample ids to a file name."""
+    rows = [{"sample_id": one, "extension": PurePath(samples[one]).suffix.lower()} for one in sorted(samples)]
+    return dict(zip(sorted(samples), _requests_of(rows, KEY, READS), strict=True))
+
+
 def measure(
     measurers: Sequence[tuple[Measurer, BaseModel]], samples: Mapping[str, str], tools: Tools
 ) -> dict[str, Stored]:
     """Make sure that every measurer has its row for every sample; `samples` maps sample ids to a file name.
 
-    The name only serves to notice an extension that lies. A picture that cannot be decoded gets an error in each.
+    The name only serves to notice an extension that lies. A picture that cannot be decoded gets an error in each; one
+    that a single measurer refuses, in that one.
     """
     began = time.monotonic()
-    ids = sorted(samples)
-    wanted = dict(zip(ids, requests_of([{"sample_id": one} for one in ids], KEY, ()), strict=True))
+    wanted = requests_of(samples)
     folders = [tools.workspace.table_folder(name_of(one), fingerprint_of(one, params)) for one, params in measurers]
     missing = [set(wanted.values()) - stored_requests(folder, KEY) for folder in folders]
-    todo = [one for one in ids if any(wanted[one] in lacking for lacking in missing)]
+    todo = [one for one in wanted if any(wanted[one] in lacking for lacking in missing)]
 
     def look(sample_id: str) -> list[Mapping[str, Any]]:
         needed = [wanted[sample_id] in lacking for lacking in missing]
@@ -56,7 +65,7 @@ def measure(
         except PictureError as error:
             return [{"error": str(error)}] * len(measurers)
         return [
-            one.measure(picture, params) if need else {} for (one, params), need in zip(measurers, needed, strict=True)
+            _look(one, picture, params) if need else {} for (one, params), need in zip(measurers, needed, strict=True)
         ]
 
     with ThreadPoolExecutor(tools.workers) as pool:
@@ -69,9 +78,15 @@ def measure(
                     requests = [wanted[part[index]] for index in lacking]
                     commit(folders[place], measurer, requests, [made[index][place] for index in lacking])
             tools.progress("measure", min(start + SHARD, len(todo)), len(todo))
-    note(tools, "measure", computed=len(todo), asked=len(ids), began=began)
-    requests = tuple(wanted[one] for one in ids)
+    note(tools, "measure", computed=len(todo), asked=len(wanted), began=began)
     return {
-        name_of(measurer): Stored(folder, KEY, requests, measurer.ADDS)
+        name_of(measurer): Stored(folder, KEY, tuple(wanted.values()), measurer.ADDS)
         for (measurer, _), folder in zip(measurers, folders, strict=True)
     }
+
+
+def _look(measurer: Measurer, picture: imaging.Canonical, params: BaseModel) -> Mapping[str, Any]:
+    try:
+        return measurer.measure(picture, params)
+    except PictureError as error:
+        return {"error": str(error)}

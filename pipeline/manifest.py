@@ -37,7 +37,11 @@ ORIGINS = pa.schema(
 
 
 def digest(value: object) -> str:
-    """SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces, UTF-8; a TypeError for anything else."""
+    """SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        TypeError: the value holds what JSON does not know.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -12,7 +12,7 @@ from pipeline import fused, models
 from pipeline.manifest import digest
 from pipeline.recipe import Recipe
 from pipeline.sources import folder as folder_source
-from pipeline.stage import requests_of, stored_requests
+from pipeline.stage import stored_requests
 from pipeline.steps.measure import measurers
 from pipeline.steps.train import identity_of
 from pipeline.workspace import MARK, Workspace
@@ -25,7 +25,8 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
     """How many files, cached rows and missing rows each stage has; and how far its training is."""
     workspace = Workspace(root)
     seen: dict[tuple[str, int, int], str] = {}
-    files, known, samples = 0, 0, set()
+    files, known = 0, 0
+    samples: dict[str, str] = {}
     for source in recipe.sources:
         memory = root / "tables" / "files" / f"{digest(str(source.path.resolve()))[:16]}.parquet"
         if memory.exists():
@@ -37,8 +38,8 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
             sample = seen.get((str(path.relative_to(source.path)), stat.st_size, stat.st_mtime_ns))
             if sample:
                 known += 1
-                samples.add(sample)
-    wanted = set(requests_of([{"sample_id": one} for one in samples], fused.KEY, ()))
+                samples[sample] = path.name
+    wanted = set(fused.requests_of(samples).values())
     missing: set[Any] = set()
     for measurer, params in measurers(recipe):
         name = measurer.__name__.rpartition(".")[2]

@@ -9,16 +9,18 @@ A stage is a module:
     Params                          frozen pydantic model of what affects the output
     run(rows, params, tools)        -> one mapping a row, with ADDS' columns or an "error" ("reason: detail")
 
-It writes nothing itself. A stored row is found again by its stage, VERSION, parameters and weights (the
-*fingerprint*, a folder) and by its key and the values it reads (its *inputs*). Which other rows are asked for in the
-same run plays no part.
+It writes nothing itself. A row that failed is stored with its error, and not tried again. A stored row is found by its
+stage, VERSION, parameters and weights (the *fingerprint*, a folder) and by its key and the values it reads (its
+*inputs*). Which other rows are asked for in the same run plays no part.
 """
 
+import json
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -129,17 +131,23 @@ def ensure(
     weights: str = "",
     cache: bool = False,
     shard: int = SHARD,
+    header: Mapping[str, str] = MappingProxyType({}),
 ) -> Stored:
-    """Make sure that a stage's rows are stored, computing those that are not, a shard at a time."""
+    """Make sure that a stage's rows are stored, computing those that are not, a shard at a time.
+
+    `weights` is the hash of the model's weights; `cache` puts the shards under cache/ instead of tables/; `header` is
+    written into each new shard beside the stage's version, parameters and weights, and decides nothing.
+    """
     began, name = time.monotonic(), name_of(module)
     folder = tools.workspace.table_folder(name, fingerprint(module, params, weights), cache=cache)
     wanted = requests_of(rows, module.KEY, module.READS)
     have = stored_requests(folder, module.KEY)
+    told = {"params": json.dumps(params.model_dump(mode="json"), sort_keys=True), "weights": weights, **header}
     todo = sorted({request: row for request, row in zip(wanted, rows, strict=True) if request not in have}.items())
     for start in range(0, len(todo), shard):
         part = todo[start : start + shard]
         made = list(module.run([row for _, row in part], params, tools))
-        commit(folder, module, [request for request, _ in part], made)
+        commit(folder, module, [request for request, _ in part], made, header=told)
         tools.progress(name, min(start + shard, len(todo)), len(todo))
     note(tools, name, computed=len(todo), asked=len(set(wanted)), began=began)
     return Stored(folder, module.KEY, wanted, module.ADDS)
@@ -157,25 +165,37 @@ def stored_requests(folder: Path, key: Sequence[str]) -> set[Request]:
     return {request for request, _ in _scan(folder, key)}
 
 
-def commit(folder: Path, module: Any, requests: Sequence[Request], made: Sequence[Mapping[str, Any]]) -> None:  # noqa: ANN401
-    """Write one shard: the rows' keys and inputs, the stage's columns and `error`.
+def commit(
+    folder: Path,
+    module: Any,  # noqa: ANN401 (a stage or a measurer)
+    requests: Sequence[Request],
+    made: Sequence[Mapping[str, Any]],
+    *,
+    header: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write one shard: the rows' keys and inputs, the stage's columns and `error`; `header` into its metadata.
 
     Raises:
-        GessoError: the stage returned another number of rows, or columns that it does not declare.
+        GessoError: the stage returned another number of rows, or columns or types that it does not declare.
     """
+    stage = name_of(module)
     if len(made) != len(requests):
-        raise GessoError(f"stage {name_of(module)} returned {len(made)} rows for {len(requests)}")
+        raise GessoError(f"stage {stage} returned {len(made)} rows for {len(requests)}")
     for row in made:
         if not row.get("error") and set(row) - {"error"} != set(module.ADDS.names):
-            raise GessoError(f"stage {name_of(module)} returned {sorted(row)}, not {module.ADDS.names}")
-    columns: dict[str, pa.Array] = {}
-    for place, name in enumerate((*getattr(module, "KEY", ("sample_id",)), "inputs")):
-        columns[name] = pa.array([request[place] for request in requests])
-    for column in module.ADDS:
-        columns[column.name] = pa.array([row.get(column.name) for row in made], column.type)
-    columns["error"] = pa.array([row.get("error") for row in made], pa.string())
-    shard_name = digest([list(request) for request in requests])[:24]
-    write_table(folder / f"{shard_name}.parquet", pa.table(columns).replace_schema_metadata(module.ADDS.metadata))
+            raise GessoError(f"stage {stage} returned {sorted(row)}, not {module.ADDS.names}")
+    names = (*getattr(module, "KEY", ("sample_id",)), "inputs")
+    arrays = [pa.array([request[place] for request in requests]) for place in range(len(names))]
+    fields = [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
+    for column in (*module.ADDS, pa.field("error", pa.string())):
+        try:
+            arrays.append(pa.array([row.get(column.name) for row in made], column.type))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise GessoError(f"stage {stage} returned what is no {column.type} as {column.name}: {error}") from error
+        fields.append(column)
+    told = {f"gesso_{key}": text for key, text in {"stage": stage, "version": str(module.VERSION), **header}.items()}
+    shard = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=told))
+    write_table(folder / f"{digest([list(request) for request in requests])[:24]}.parquet", shard)
 
 
 def _scan(folder: Path, key: Sequence[str]) -> Iterator[tuple[Request, tuple[Path, int]]]:
