@@ -1,0 +1,41 @@
+"""Pictures from prompts, the same for the same seeds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+BATCH = 8
+
+
+def sample(
+    pipeline: Any,  # noqa: ANN401 - diffusers has no types
+    pairs: Sequence[tuple[str, int]],
+    *,
+    steps: int = 25,
+    guidance: float = 7.5,
+    negative_prompt: str = "",
+    size: int | None = None,
+) -> list[NDArray[np.uint8]]:
+    """One picture for each (prompt, seed), size x size x 3 bytes, RGB; `size` is in pixels, a multiple of 8.
+
+    Every picture's noise comes from a CPU generator of its own seed, so that neither the device nor the other pictures
+    change it (but for rounding). Without `size` it is the size that the model was made for.
+    """
+    made: list[NDArray[np.uint8]] = []
+    for start in range(0, len(pairs), BATCH):
+        part = pairs[start : start + BATCH]
+        pictures = pipeline(
+            [prompt for prompt, _ in part],
+            negative_prompt=[negative_prompt] * len(part),
+            generator=[torch.Generator().manual_seed(seed) for _, seed in part],
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            height=size,
+            width=size,
+            output_type="np",
+        ).images
+        made += [np.round(one * 255).astype(np.uint8) for one in pictures]
+    return made
