@@ -21,6 +21,8 @@ STATES = (
     "awaiting_review",
     "forgotten",
 )
+STAYED = ("kept", "held_out")
+"""The states of files that did not leave."""
 STAGES = ("ingest", "rights", "person", "quality", "dedup", "review")
 """The order in which files can leave."""
 
@@ -48,14 +50,14 @@ def funnel(ledger: Sequence[Row]) -> list[tuple[str, int, dict[str, int]]]:
     """For each stage in order: its name, how many files reached it, and how many left there by state."""
     remaining, steps = len(ledger), []
     for stage in STAGES:
-        left = totals(row for row in ledger if row["stage"] == stage and row["state"] not in ("kept", "held_out"))
+        left = totals(row for row in ledger if row["stage"] == stage)
         steps.append((stage, remaining, left))
         remaining -= sum(left.values())
     return steps
 
 
 def check(ledger: Sequence[Row], origins: Sequence[Row]) -> None:
-    """See that each origin stands in the ledger exactly once, in a known state.
+    """See that each origin stands in the ledger exactly once, in a known state, and left at a known stage or at none.
 
     Raises:
         GessoError: it does not; this is a bug of gesso's, and nothing must be trained on such a ledger.
@@ -63,9 +65,9 @@ def check(ledger: Sequence[Row], origins: Sequence[Row]) -> None:
     listed = Counter(row["origin"] for row in ledger)
     came = Counter(row["origin"] for row in origins)
     unknown = {row["state"] for row in ledger} - set(STATES)
-    lost = sum(1 for row in ledger if row["state"] not in ("kept", "held_out") and row["stage"] not in STAGES)
+    lost = sum(row["stage"] not in ((None,) if row["state"] in STAYED else STAGES) for row in ledger)
     if listed != came or unknown or lost:
         raise GessoError(
             f"the ledger does not add up: {len(origins)} files came in, {len(ledger)} are listed; "
-            f"unknown states {sorted(unknown)}, {lost} left at no stage. Please report this."
+            f"unknown states {sorted(unknown)}, {lost} did not leave where they should. Please report this."
         )

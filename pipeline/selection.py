@@ -4,6 +4,7 @@ Everything here is a pure function of tables that are already there, so another 
 """
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.dedup.edges import Edge
+from pipeline.errors import RecipeError
 from pipeline.manifest import Row, by
 from pipeline.settings import Allow, Dedup, Limit, Split
 
@@ -28,7 +30,7 @@ class Kept:
     sidecar: str | None
     """Its own caption from beside a file, else that of a duplicate."""
     group: int
-    """Number of its duplicate group, for the split."""
+    """Number of its duplicate group, by which the split goes; it means nothing in another run."""
     split: str = "train"
     measured: Row = field(default_factory=dict)
 
@@ -40,6 +42,10 @@ class Selection:
     ledger: list[Row]
     kept: list[Kept]
     dropped: list[Kept]
+
+
+Near = dict[str, dict[str, int]]
+"""For each pixel id those that look alike, with their distance."""
 
 
 def select(
@@ -58,40 +64,50 @@ def select(
     Args:
         origins: rows of `manifest.ORIGINS`.
         samples: one row a sample with all measured columns, `pixel_id` and `error`.
-        edges: pairs of pixel ids that look alike, with their distance.
+        edges: pairs of pixel ids that look alike, with their distance; each pair once.
         verdicts: pixel id -> "keep" or "drop", as people said.
         rights: the licences that are allowed.
         rules: limits by column, in the recipe's order; the first one that fails names the reason.
         dedup: which distance makes a near-duplicate.
         split: what is held out.
+
+    Raises:
+        RecipeError: a rule is about a column of text.
     """
     measured = by(samples, "sample_id")
+    near = _near(edges, dedup)
     ledger: dict[str, Row] = {}
     eligible: dict[str, list[Row]] = defaultdict(list)
-    dropped: dict[str, Kept] = {}
+    dropped: dict[str, list[Row]] = defaultdict(list)
     for origin in sorted(origins, key=lambda row: row["origin"]):
         out = _leaves_alone(origin, measured, verdicts, rights, rules)
         if out:
             ledger[origin["origin"]] = out
             if out["state"] == "dropped_by_person":
-                sample = measured[origin["sample_id"]]
-                dropped[sample["sample_id"]] = Kept(
-                    sample["sample_id"], sample["pixel_id"], (origin,), origin["sidecar"], group=-1, measured=sample
-                )
+                dropped[origin["sample_id"]].append(origin)
         else:
             eligible[origin["sample_id"]].append(origin)
-    kept, gone = _best([measured[one] for one in eligible], eligible, edges, verdicts, dedup)
+    groups = _components([row["pixel_id"] for row in samples if not row["error"]], near)
+    members, gone = _best([measured[one] for one in eligible], eligible, near, verdicts)
     for sample_id, (reason, distance, instead) in gone.items():
         limit = str(dedup.near.distance) if dedup.near and reason == "looks alike" else None
         for origin in eligible[sample_id]:
             ledger[origin["origin"]] = _row(origin, "duplicate", "dedup", reason, distance, limit, instead)
-    kept = _split(kept, split)
+    attached = {
+        one: [origin for each in (one, *others) for origin in eligible[each]] for one, others in members.items()
+    }
+    kept = [_kept(measured[one], attached[one], groups) for one in sorted(attached)]
+    kept = _split(kept, groups, split)
     for one in kept:
         first, *twins = eligible[one.sample_id]
         ledger[first["origin"]] = _row(first, "held_out" if one.split == "held_out" else "kept")
         for twin in twins:
             ledger[twin["origin"]] = _row(twin, "duplicate", "dedup", "same bytes", None, None, one.sample_id)
-    return Selection([ledger[name] for name in sorted(ledger)], kept, list(dropped.values()))
+    return Selection(
+        ledger=[ledger[name] for name in sorted(ledger)],
+        kept=kept,
+        dropped=[_kept(measured[one], dropped[one], groups) for one in sorted(dropped)],
+    )
 
 
 def _leaves_alone(
@@ -114,49 +130,67 @@ def _leaves_alone(
     if verdict == "keep":
         return None
     for column, limit in rules.items():
-        value = sample[column]
-        if limit.min is not None and value < limit.min:
-            return _row(origin, "rejected", "quality", f"{column} too low", _short(value), _short(limit.min))
-        if limit.max is not None and value > limit.max:
-            return _row(origin, "rejected", "quality", f"{column} too high", _short(value), _short(limit.max))
+        failed = _failed(column, sample[column], limit)
+        if failed:
+            return _row(origin, "rejected", "quality", *failed)
     return None
 
 
+def _failed(column: str, value: object, limit: Limit) -> tuple[str, str | None, str | None] | None:
+    """Reason, value and limit where a value is outside; a value that is not there is outside, too."""
+    if isinstance(value, str):
+        raise RecipeError(
+            "a limit needs a column of numbers",
+            field=f"select.{column}",
+            value=value,
+            remedy="`gesso list scorers` shows the columns.",
+        )
+    number = _number(value)
+    if math.isnan(number):
+        return f"{column} not measured", None, None
+    if limit.min is not None and number < limit.min:
+        return f"{column} too low", _short(number), _short(limit.min)
+    if limit.max is not None and number > limit.max:
+        return f"{column} too high", _short(number), _short(limit.max)
+    return None
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _near(edges: Iterable[Edge], dedup: Dedup) -> Near:
+    near: Near = defaultdict(dict)
+    for a, b, distance in edges:
+        if dedup.near and distance <= dedup.near.distance:
+            near[a][b] = near[b][a] = distance
+    return near
+
+
 def _best(
-    samples: Sequence[Row],
-    origins: Mapping[str, Sequence[Row]],
-    edges: Iterable[Edge],
-    verdicts: Mapping[str, str],
-    dedup: Dedup,
-) -> tuple[list[Kept], dict[str, tuple[str, str | None, str]]]:
-    """The pictures kept, and for each other one why, how far, and which was kept instead.
+    samples: Sequence[Row], origins: Mapping[str, Sequence[Row]], near: Near, verdicts: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, tuple[str, str | None, str]]]:
+    """The samples kept, each with its duplicates; and for each duplicate why, how far, and which was kept instead.
 
     Best first: each picture in turn is kept unless it is close to one kept already, so that every member of a group
     is close to the one kept and groups do not chain.
     """
 
     def rank(sample: Row) -> tuple[object, ...]:
-        chosen = verdicts.get(sample["pixel_id"]) == "keep"
-        captioned = any(origin["sidecar"] for origin in origins[sample["sample_id"]])
+        measured = (_number(sample["resolution__megapixels"]), _number(sample["sharpness__score"]))
         return (
-            not chosen,
-            -sample["resolution__megapixels"],
-            -sample["sharpness__score"],
-            not captioned,
+            verdicts.get(sample["pixel_id"]) != "keep",
+            *(math.inf if math.isnan(value) else -value for value in measured),
+            not any(origin["sidecar"] for origin in origins[sample["sample_id"]]),
             sample["sample_id"],
         )
 
-    near: dict[str, dict[str, int]] = defaultdict(dict)
-    if dedup.near:
-        for a, b, distance in edges:
-            if distance <= dedup.near.distance:
-                near[a][b] = near[b][a] = distance
     keepers: dict[str, str] = {}
     members: dict[str, list[str]] = {}
     gone: dict[str, tuple[str, str | None, str]] = {}
     for sample in sorted(samples, key=rank):
         pixel_id, sample_id = sample["pixel_id"], sample["sample_id"]
-        close = sorted((d, other) for other, d in near[pixel_id].items() if other in keepers)
+        close = sorted((distance, other) for other, distance in near.get(pixel_id, {}).items() if other in keepers)
         if pixel_id in keepers:
             gone[sample_id] = ("same pixels", "0", keepers[pixel_id])
         elif close and verdicts.get(pixel_id) != "keep":
@@ -166,26 +200,23 @@ def _best(
             members[sample_id] = []
             continue
         members[gone[sample_id][2]].append(sample_id)
-    groups = _components([sample["pixel_id"] for sample in samples], near)
-    by_id = by(samples, "sample_id")
-    kept = []
-    for sample_id, others in sorted(members.items()):
-        attached = [origin for one in (sample_id, *others) for origin in origins[one]]
-        kept.append(
-            Kept(
-                sample_id=sample_id,
-                pixel_id=by_id[sample_id]["pixel_id"],
-                origins=tuple(attached),
-                sidecar=next((origin["sidecar"] for origin in attached if origin["sidecar"]), None),
-                group=groups[by_id[sample_id]["pixel_id"]],
-                measured=by_id[sample_id],
-            )
-        )
-    return kept, gone
+    return members, gone
 
 
-def _components(pixel_ids: Sequence[str], near: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    places = {one: place for place, one in enumerate(dict.fromkeys(pixel_ids))}
+def _kept(sample: Row, origins: Sequence[Row], groups: Mapping[str, int]) -> Kept:
+    return Kept(
+        sample_id=sample["sample_id"],
+        pixel_id=sample["pixel_id"],
+        origins=tuple(origins),
+        sidecar=next((origin["sidecar"] for origin in origins if origin["sidecar"]), None),
+        group=groups[sample["pixel_id"]],
+        measured=sample,
+    )
+
+
+def _components(pixel_ids: Iterable[str], near: Near) -> dict[str, int]:
+    """The number of each picture's group: all that are linked, through however many others."""
+    places = {one: place for place, one in enumerate(sorted(set(pixel_ids)))}
     pairs = [(places[a], places[b]) for a, others in near.items() for b in others if a in places and b in places]
     ends = np.array(pairs, np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(places), len(places)))
@@ -193,16 +224,16 @@ def _components(pixel_ids: Sequence[str], near: Mapping[str, Mapping[str, int]])
     return {one: int(labels[place]) for one, place in places.items()}
 
 
-def _split(kept: Sequence[Kept], split: Split) -> list[Kept]:
+def _split(kept: Sequence[Kept], groups: Mapping[str, int], split: Split) -> list[Kept]:
     """Hold out whole groups: those with a member whose own hash falls below the share.
 
-    A group's verdict never changes back as it grows, and where two merge held-out wins.
+    Every picture that could be decoded counts as a member, also one that gave way or was rejected: a group's verdict
+    never changes back as it grows or as rules change, and where two merge held-out wins. By pixel ids, so that a
+    re-encoded twin of equal pixels stays on its side.
     """
-    chosen = {
-        one.group for one in kept if _fraction(f"{split.seed}/{one.pixel_id}") < split.held_out
-    }  # pixel ids, so that a re-encoded twin of equal pixels stays on its side
     if len({one.group for one in kept}) < split.min_groups:
-        chosen = set()
+        return list(kept)
+    chosen = {group for one, group in groups.items() if _fraction(f"{split.seed}/{one}") < split.held_out}
     return [replace(one, split="held_out" if one.group in chosen else "train") for one in kept]
 
 

@@ -3,8 +3,8 @@
 `recipe.py` puts them together; a stage takes its own part and knows no other.
 """
 
-import re
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Part(BaseModel):
     """A frozen part of a recipe that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class Rights(Part):
@@ -67,6 +67,8 @@ class Limit(Part):
     def _some(self) -> "Limit":
         if self.min is None and self.max is None:
             raise ValueError("a rule needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("nothing is between this min and this max")
         return self
 
 
@@ -84,7 +86,12 @@ class Allow(Part):
 class Split(Part):
     """What is kept from training to measure on."""
 
-    held_out: float = Field(0.1, ge=0.0, le=0.5, description="share of duplicate groups held out; 0 to 0.5")
+    held_out: float = Field(
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="share of pictures without duplicates that is held out, 0 to 0.5; of groups of duplicates more",
+    )
     seed: int = Field(7, description="another seed holds out others")
     min_groups: int = Field(20, ge=2, description="with fewer groups of pictures than this nothing is held out")
 
@@ -96,7 +103,9 @@ class Caption(Part):
     params: dict[str, Any] = Field({}, description="the captioner's own parameters")
     model: str | None = Field(None, description="the captioner's model: starter, a folder, or a hub id")
     revision: str | None = Field(None, description="commit of the hub model")
-    prefer_sidecar: bool = Field(True, description="a caption that stands beside the file goes before a machine's")
+    prefer_sidecar: bool = Field(
+        default=True, description="a caption that stands beside the file goes before a machine's"
+    )
     compose: str = Field("{body}", description="template over {body}, {class} and {trigger}; empty parts leave no gap")
 
     @property
@@ -107,9 +116,13 @@ class Caption(Part):
 
     @model_validator(mode="after")
     def _known_names(self) -> "Caption":
-        unknown = set(re.findall(r"\{(\w*)\}", self.compose)) - {"body", "class", "trigger"}
+        try:
+            parts = [part[1:] for part in Formatter().parse(self.compose) if part[1] is not None]
+        except ValueError as error:
+            raise ValueError(f"compose has a brace too many or too few: {error}") from error
+        unknown = sorted({str(name) for name, *more in parts if any(more) or name not in ("body", "class", "trigger")})
         if unknown:
-            raise ValueError(f"compose knows {{body}}, {{class}} and {{trigger}}, not {sorted(unknown)}")
+            raise ValueError(f"compose knows {{body}}, {{class}} and {{trigger}}, not {unknown}")
         return self
 
 
@@ -133,15 +146,29 @@ class Augment(Part):
     transforms: tuple[dict[str, dict[str, Any] | None], ...] = Field(
         (), description="albumentations transforms by class name, each with its arguments"
     )
-    insist: bool = Field(False, description="transform also where the caption speaks against it (left, right, colours)")
+    insist: bool = Field(
+        default=False, description="transform also where the caption speaks against it (left, right, colours)"
+    )
 
 
 class Buckets(Part):
     """Sizes that pictures are brought to."""
 
-    resolution: int = Field(512, ge=32, le=2048, description="side of the square bucket in pixels; 32 to 2048")
-    step: int = Field(64, ge=8, le=128, description="other buckets have sides in multiples of this many pixels")
-    max_aspect: float = Field(2.0, ge=1.0, le=4.0, description="longest side over shortest of the most oblong bucket")
+    resolution: int = Field(
+        512, ge=32, le=2048, description="side of the square bucket in pixels, rounded down to whole steps; 32 to 2048"
+    )
+    step: int = Field(
+        64, ge=8, le=128, multiple_of=8, description="buckets have sides in multiples of this many pixels; 8 to 128"
+    )
+    max_aspect: float = Field(
+        2.0, ge=1.0, le=4.0, description="longest side over shortest of the most oblong bucket; 1 to 4"
+    )
+
+    @model_validator(mode="after")
+    def _one_step(self) -> "Buckets":
+        if self.resolution < self.step:
+            raise ValueError(f"a resolution of {self.resolution} is less than one step of {self.step}")
+        return self
 
 
 class BaseModelRef(Part):
