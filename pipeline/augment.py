@@ -39,6 +39,7 @@ _UNFIT = {
     # albumentations warns of these each time one is made
     **dict.fromkeys(("FrequencyMasking", "TimeMasking"), "is made for sound; XYMasking does the same"),
     "TimeReverse": "is made for sound; HorizontalFlip does the same",
+    "ToRGB": "is for grey pictures; ours are RGB",
     "ShiftScaleRotate": "is an old form of Affine",
     "PiecewiseAffine": "is too slow; ElasticTransform does much the same",
 }
@@ -157,16 +158,19 @@ def _make(transform: Transform, position: int) -> Any:  # noqa: ANN401 - albumen
         raise _wrong(position, name, "there is no such transform", remedy)
     if name in _UNFIT:
         raise _wrong(position, name, f"this transform {_UNFIT[name]}", "Leave it out.")
-    parameters = list(inspect.signature(getattr(library, name).__init__).parameters)[1:]
+    kind = getattr(library, name)
+    parameters = list(inspect.signature(kind.__init__).parameters)[1:]
+    # without it a wrong value may be replaced by the default, with a warning; only classes with a schema know the word
+    strict = {"strict": True} if "InitSchema" in vars(kind) else {}
     for argument in arguments or {}:
         if argument not in parameters:
             near = difflib.get_close_matches(argument, parameters, 1)
             remedy = f"Did you mean {near[0]!r}?" if near else f"Its arguments: {', '.join(parameters)}."
             raise _wrong(f"{position}.{name}", argument, "there is no such argument", remedy)
     try:
-        made = getattr(library, name)(**(arguments or {}))
+        made = kind(**{**strict, **(arguments or {})})
     except (ValueError, TypeError) as error:
-        problem = _in_words(error) if isinstance(error, ValidationError) else str(error)
+        problem = _in_words(error.__cause__) if isinstance(error.__cause__, ValidationError) else str(error)
         raise _wrong(f"{position}.{name}", arguments, problem, "See the reference of albumentations 2.0.") from error
     if made.targets_as_params:
         raise _wrong(position, name, "this transform needs more than the picture", "Leave it out.")

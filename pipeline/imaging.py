@@ -17,6 +17,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 
 import cv2
@@ -72,6 +73,13 @@ class Canonical:
     height: int
     notes: tuple[str, ...]
     """What had to be done or is odd, one short sentence each; empty for a plain sRGB picture."""
+
+    @cached_property
+    def luma(self) -> NDArray[np.uint8]:
+        """Luma (Rec. 601) of the proxy, height x width, 0 to 255: computed once for all who read it; read-only."""
+        luma = np.asarray(cv2.cvtColor(self.proxy, cv2.COLOR_RGB2GRAY), np.uint8)
+        luma.flags.writeable = False
+        return luma
 
 
 _OPENERS: dict[str, type[ImageFile.ImageFile]] = {

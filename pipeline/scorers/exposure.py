@@ -44,15 +44,14 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
-    luma = cv2.cvtColor(picture.proxy, cv2.COLOR_RGB2GRAY)
-    counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel()
-    below = np.cumsum(counts, dtype=np.float64) / luma.size
+    counts = cv2.calcHist([picture.luma], [0], None, [256], [0, 256]).ravel()
+    below = np.cumsum(counts, dtype=np.float64) / picture.luma.size
     p5, p95, p99 = (int(np.searchsorted(below, share)) / 255 for share in (0.05, 0.95, 0.99))
     levels = np.arange(256) / 255
     return {
         "exposure__p99": p99,
         "exposure__p5": p5,
         "exposure__contrast": p95 - p5,
-        "exposure__dark": float(counts[levels <= params.black].sum() / luma.size),
-        "exposure__bright": float(counts[levels >= params.white].sum() / luma.size),
+        "exposure__dark": float(counts[levels <= params.black].sum() / picture.luma.size),
+        "exposure__bright": float(counts[levels >= params.white].sum() / picture.luma.size),
     }

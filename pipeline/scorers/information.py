@@ -1,6 +1,7 @@
 """How much there is to see: blank pages, plain screens and placeholders carry next to nothing.
 
 Entropy is Shannon's, of the histogram of luma (Rec. 601) on the proxy. It knows nothing of place: noise has much of it.
+Colours are counted on every second row and column.
 """
 
 import cv2
@@ -21,7 +22,7 @@ ADDS = pa.schema(
         pa.field(
             "information__colors",
             pa.int32(),
-            metadata={b"description": b"different colours at 4 bits a channel, 1 to 4096; photographs have hundreds"},
+            metadata={b"description": b"different colours at 4 bits a channel, 1 to 4096; photos have hundreds"},
         ),
     ]
 )
@@ -33,10 +34,10 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float | int]:  # noqa: ARG001 - every scorer's signature
     """Entropy of luma in bits, and the number of coarse colours."""
-    luma = cv2.cvtColor(picture.proxy, cv2.COLOR_RGB2GRAY)
-    shares = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel().astype(np.float64) / luma.size
+    shares = cv2.calcHist([picture.luma], [0], None, [256], [0, 256]).ravel().astype(np.float64) / picture.luma.size
     shares = shares[shares > 0]
-    colours = cv2.calcHist([picture.proxy], [0, 1, 2], None, [16] * 3, [0, 256] * 3)
+    some = np.ascontiguousarray(picture.proxy[::2, ::2])
+    colours = cv2.calcHist([some], [0, 1, 2], None, [16] * 3, [0, 256] * 3)
     return {
         "information__entropy": float(max(0.0, -(shares * np.log2(shares)).sum())),
         "information__colors": int(np.count_nonzero(colours)),
