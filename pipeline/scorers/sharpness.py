@@ -33,7 +33,7 @@ ADDS = pa.schema(
     ]
 )
 
-_FLOOR = 2
+_FLOOR = 2.0
 _EQUAL_LUMA = 0.25
 """Below this share of the liveliest channel's standard deviation, luma does not tell the picture's edges."""
 _FEW = 0.01
@@ -49,7 +49,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """The score of the worse axis; 0 where there is no edge."""
     plane = _plane(picture)
-    axes = [_axis(one, params.reach) for one in (plane, np.ascontiguousarray(plane.T))]
+    axes = [_axis(one, params.reach) for one in (plane, cv2.transpose(plane))]
     most = max(energy for energy, _ in axes)
     scores = [score for energy, score in axes if energy > _FEW * most]
     return {"sharpness__score": min(1.0, min(scores, default=0.0))}
@@ -71,7 +71,7 @@ def _axis(plane: NDArray[np.uint8], reach: int) -> tuple[float, float]:
         return 0.0, 0.0
     padded = cv2.copyMakeBorder(plane, 0, 0, reach, reach, cv2.BORDER_REPLICATE)
     after = cv2.absdiff(padded[:, box:], padded[:, : width - 1])
-    steps = np.maximum(cv2.absdiff(plane[:, 1:], plane[:, :-1]), _FLOOR) - np.uint8(_FLOOR)
+    steps = cv2.subtract(cv2.absdiff(plane[:, 1:], plane[:, :-1]), _FLOOR)  # never below 0
     before = steps * np.int16(box)
     _, lost = cv2.threshold(before - after, 0, 0, cv2.THRESH_TOZERO)
     energy = cv2.norm(before, cv2.NORM_L2SQR)
