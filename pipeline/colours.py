@@ -46,7 +46,8 @@ def to_srgb(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Image.Im
         colour = Image.eval(colour, lambda value: 255 - value)
     if profile:
         colour = _by_profile(colour, profile, notes)
-    colour = colour.convert("RGB")
+    # converting to the mode that it has would copy every pixel
+    colour = colour if colour.mode == "RGB" else colour.convert("RGB")
     if alpha is None or alpha.getextrema() == (255, 255):
         return colour
     notes.append("alpha flattened on white")
@@ -75,9 +76,9 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         return image.getchannel("L"), image.getchannel("A")
     if image.mode == "RGBA":
         return image.convert("RGB"), image.getchannel("A")
-    if image.mode in ("L", "CMYK"):
+    if image.mode in ("L", "RGB", "CMYK"):
         return image, None
-    if image.mode in ("P", "RGB", "YCbCr"):
+    if image.mode in ("P", "YCbCr"):
         return image.convert("RGB"), None
     raise PictureError("format_not_allowed", f"colour mode {mode} has no defined black and white")
 
