@@ -6,10 +6,7 @@ Everything up to the first step that has something missing is exact; behind it, 
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline import fused, models
-from pipeline.manifest import digest
 from pipeline.recipe import Recipe
 from pipeline.sources import folder as folder_source
 from pipeline.stage import stored_requests
@@ -24,18 +21,13 @@ SECONDS_A_PICTURE = 0.05
 def look(recipe: Recipe, root: Path) -> dict[str, Any]:
     """How many files, cached rows and missing rows each stage has; and how far its training is."""
     workspace = Workspace(root)
-    seen: dict[tuple[str, int, int], str] = {}
     files, known = 0, 0
     samples: dict[str, str] = {}
     for source in recipe.sources:
-        memory = root / "tables" / "files" / f"{digest(str(source.path.resolve()))[:16]}.parquet"
-        if memory.exists():
-            rows = pq.read_table(memory).to_pylist()
-            seen = {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in rows}
+        seen = folder_source.seen(source.path, workspace)
         for path in folder_source.files(source.path):
-            stat = path.stat()
             files += 1
-            sample = seen.get((str(path.relative_to(source.path)), stat.st_size, stat.st_mtime_ns))
+            sample = seen.get(folder_source.identity(path, source.path))
             if sample:
                 known += 1
                 samples[sample] = path.name
@@ -81,7 +73,9 @@ def _later(
         if stat.name in ("caption", "latents", "texts"):
             rows = stat.computed + stat.cached
             found.append({"stage": stat.name, "cached": rows, "missing": 0, "exact": True})
-    trained = workspace.root / "trainings" / identity_of(run, models.locate(recipe.base_model.id, recipe.base_model.revision))
+    trained = (
+        workspace.root / "trainings" / identity_of(run, models.locate(recipe.base_model.id, recipe.base_model.revision))
+    )
     done = recipe.train.steps if (trained / "done.json").exists() else 0
     return [*found, {"stage": "train", "cached": done, "missing": recipe.train.steps - done, "exact": True}]
 

@@ -5,9 +5,11 @@ pixels are one node. A row is stored for each node with its neighbours among the
 a recipe's threshold can change without comparing anything again.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -41,31 +43,27 @@ def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, has
 
     Pictures too flat to compare must be left out by the caller.
     """
-    import pipeline.dedup.edges as module
-
-    began = time.monotonic()
+    module, began = sys.modules[__name__], time.monotonic()
     folder = tools.workspace.table_folder("edges", fingerprint(module, Params(), hash_fingerprint))
     nodes = dict(zip(pixel_ids, hashes, strict=True))
     known = _known(folder)
     new = sorted(set(nodes) - set(known))
-    for start in range(0, len(new), SHARD):
-        part = new[start : start + SHARD]
-        before = [*known, *part]
-        values = np.array([*known.values(), *(nodes[one] for one in part)], np.uint64)
-        mine, other, distance = perceptual.neighbours(values[len(known) :], values, distance=REACH)
-        found: dict[int, tuple[list[str], list[int]]] = {place: ([], []) for place in range(len(part))}
-        for place, index, bits in zip(mine.tolist(), other.tolist(), distance.tolist(), strict=True):
-            if index < len(known) + place:
-                found[place][0].append(before[index])
-                found[place][1].append(bits)
-        rows = [
-            {"edges__hash": nodes[one], "edges__others": found[place][0], "edges__distances": found[place][1]}
-            for place, one in enumerate(part)
+    names = [*known, *new]
+    values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
+    for start in range(len(known), len(names), SHARD):
+        end = min(start + SHARD, len(names))
+        rows: list[dict[str, Any]] = [
+            {"edges__hash": int(value), "edges__others": [], "edges__distances": []} for value in values[start:end]
         ]
-        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in part]
+        mine, other, distance = perceptual.neighbours(values[start:end], values[:end], distance=REACH)
+        pairs = zip(mine.tolist(), other.tolist(), distance.tolist(), strict=True)
+        for place, index, bits in sorted(pairs, key=lambda pair: names[pair[1]]):
+            if index < start + place:
+                rows[place]["edges__others"].append(names[index])
+                rows[place]["edges__distances"].append(bits)
+        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[start:end]]
         commit(folder, module, requests_of(asked, KEY, READS), rows)
-        known.update({one: nodes[one] for one in part})
-        tools.progress("edges", min(start + SHARD, len(new)), len(new))
+        tools.progress("edges", end - len(known), len(new))
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _edges(folder, nodes)
 

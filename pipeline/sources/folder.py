@@ -1,31 +1,28 @@
 """A folder of pictures, read recursively, with what stands beside them.
 
-Beside a picture may stand a caption of the same name ending in .txt; in any folder a `metadata.csv` or
-`metadata.jsonl` in the imagefolder convention: a column `file_name` (relative to the metadata file), a caption in
-`text` or `caption`, and rights in `license`, `license_url`, `creator`, `source_url`, `attribution`.
-A file that is not a picture is an origin too: whoever reads its bytes will say so in the ledger.
+Beside a picture may stand a caption of the same name ending in .txt, and in any folder a `metadata.csv` or
+`metadata.jsonl` with captions and rights. A file that is not a picture is an origin too: whoever reads its bytes will
+say so in the ledger. So is what cannot be read, a link to a folder, and a picture that metadata names and that is not
+there. Hidden files, and workspaces that lie within the folder, are none of gesso's business.
 """
 
-import csv
-import json
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PictureError
 from pipeline.imaging import Limits
 from pipeline.manifest import Row, digest
 from pipeline.settings import Source
-from pipeline.workspace import Workspace, write_table
+from pipeline.sources import _metadata
+from pipeline.workspace import MARK, Workspace, write_table
 
 DESCRIPTION = "a folder of pictures, read recursively, with .txt captions and metadata.csv or metadata.jsonl"
-METADATA = ("metadata.csv", "metadata.jsonl")
-SIDECAR = ".txt"
-RIGHTS = ("license", "license_url", "creator", "source_url", "attribution")
+SIDECARS = (".txt", ".TXT")
 SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
 
 
@@ -45,103 +42,120 @@ def scan(source: Source, position: int, workspace: Workspace) -> list[Row]:
             value=str(root),
             remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
         )
-    memory = workspace.root / "tables" / "files" / f"{digest(str(root.resolve()))[:16]}.parquet"
-    seen = {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in _read(memory)}
-    told = dict(_metadata(root))
-    rows, now = [], []
-    for path in files(root):
-        row = _describe(path, root, source, position, told)
+    told = _metadata.read(_metadata_files(root))
+    before, now = seen(root, workspace), []
+    rows = []
+    for path, problem in _listing(root):
+        beside = told.pop(path, None)
         try:
-            stat = path.stat()
-            sample_id = seen.get((str(path.relative_to(root)), stat.st_size, stat.st_mtime_ns))
+            if problem:
+                raise problem
+            row = _describe(path, source, position, beside, _caption(path))
+            known = identity(path, root)
+            sample_id = before.get(known)
             if sample_id is None or not workspace.original(sample_id).exists():
-                sample_id = _store(path, stat.st_size, workspace)
-            now.append(
-                {
-                    "path": str(path.relative_to(root)),
-                    "size": stat.st_size,
-                    "mtime_ns": stat.st_mtime_ns,
-                    "sample_id": sample_id,
-                }
-            )
-            rows.append({**row, "sample_id": sample_id, "bytes": stat.st_size, "error": None})
-        except (OSError, ValueError) as error:
-            detail = getattr(error, "strerror", None) or str(error)
-            rows.append({**row, "sample_id": None, "bytes": None, "error": f"unreadable: {detail}"})
-    write_table(memory, pa.Table.from_pylist(now, schema=SEEN))
-    return rows
-
-
-def _store(path: Path, size: int, workspace: Workspace) -> str:
-    most = Limits().max_bytes
-    if size > most:
-        raise ValueError(f"{size} bytes are more than the {most} that are read")
-    return workspace.keep_original(path.read_bytes())
-
-
-def _read(memory: Path) -> list[Row]:
-    return pq.read_table(memory).to_pylist() if memory.exists() else []
+                sample_id = _store(path, workspace)
+            now.append(dict(zip(SEEN.names, (*known, sample_id), strict=True)))
+            rows.append({**row, "sample_id": sample_id, "bytes": known[1]})
+        except (OSError, PictureError) as error:
+            said = str(error) if isinstance(error, PictureError) else f"unreadable: {error.strerror or error}"
+            rows.append({**_describe(path, source, position, beside, None), "error": said})
+    for path, beside in told.items():
+        said = f"missing: named in {shown(beside.where)}"
+        rows.append({**_describe(path, source, position, beside, None), "error": said})
+    write_table(_memory(root, workspace), pa.Table.from_pylist(now, schema=SEEN))
+    return sorted(rows, key=lambda row: str(row["origin"]))
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Regular files below `root` that are neither hidden nor captions nor metadata; links to folders are not followed."""
-    for folder, below, names in os.walk(root, followlinks=False):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        pictures = {Path(name).stem for name in names if not name.lower().endswith(SIDECAR)}
-        for name in sorted(names):
-            caption = name.lower().endswith(SIDECAR) and Path(name).stem in pictures
-            path = Path(folder) / name
-            if not (name.startswith(".") or caption or name in METADATA) and path.is_file():
-                yield path
+    """The files below `root` that a scan would read."""
+    return (path for path, problem in _listing(root) if problem is None)
 
 
-def _describe(path: Path, root: Path, source: Source, position: int, told: dict[Path, Row]) -> Row:
-    beside = told.get(path, {})
-    sidecar = path.with_suffix(SIDECAR)
-    text = beside.get("caption")
-    if text is None and sidecar.is_file():
-        text = sidecar.read_text(encoding="utf-8", errors="replace").strip()
-    own = source.class_ or ""
-    rights = {name: beside.get(name) or getattr(source.rights, name) for name in RIGHTS}
+def identity(path: Path, root: Path) -> tuple[str, int, int]:
+    """What a file is known by while nobody changes it: path below `root`, size in bytes, time of change in ns."""
+    status = path.stat()
+    return shown(path.relative_to(root)), status.st_size, status.st_mtime_ns
+
+
+def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
+    """The sample ids of the files that the last scan of this folder read, by their identity."""
+    memory = _memory(root, workspace)
+    rows = pq.read_table(memory).to_pylist() if memory.exists() else []
+    return {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in rows}
+
+
+def shown(path: Path | str) -> str:
+    """A path as people and tables see it; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _memory(root: Path, workspace: Workspace) -> Path:
+    return workspace.root / "tables" / "files" / f"{digest(str(root.resolve()))[:16]}.parquet"
+
+
+def _store(path: Path, workspace: Workspace) -> str:
+    most, size = Limits().max_bytes, path.stat().st_size
+    if size > most:
+        raise PictureError("too_many_bytes", f"{size} bytes, at most {most} are allowed")
+    return workspace.keep_original(path.read_bytes())
+
+
+def _listing(root: Path) -> Iterator[tuple[Path, PictureError | None]]:
+    """Everything below `root` but captions and metadata, with what keeps it from being read."""
+    failed: list[OSError] = []
+    for folder, links, names in _walk(root, failed.append):
+        for name in links:
+            yield folder / name, PictureError("not_followed", "a link to a folder; name that as a source of its own")
+        pictures = {Path(name).stem for name in names if not name.endswith(SIDECARS)}
+        for name in names:
+            if name not in _metadata.FILES and not (name.endswith(SIDECARS) and Path(name).stem in pictures):
+                yield folder / name, _problem(folder / name)
+    for error in failed:
+        yield Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})")
+
+
+def _metadata_files(root: Path) -> Iterator[Path]:
+    for folder, _, names in _walk(root, lambda _: None):
+        yield from (folder / name for name in _metadata.FILES if name in names)
+
+
+def _walk(root: Path, failed: Callable[[OSError], None]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The folders from `root` down, each with its links to folders and its files; hidden ones and workspaces apart."""
+    for folder, below, names in os.walk(root, onerror=failed):
+        below[:] = [] if MARK in names else sorted(name for name in below if not name.startswith("."))
+        if MARK not in names:
+            links = [name for name in below if Path(folder, name).is_symlink()]
+            yield Path(folder), links, sorted(name for name in names if not name.startswith("."))
+
+
+def _problem(path: Path) -> PictureError | None:
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        return PictureError("unreadable", error.strerror or str(error))
+    return None if regular else PictureError("unreadable", "a pipe, socket or device")
+
+
+def _caption(path: Path) -> str | None:
+    for suffix in SIDECARS:
+        beside = path.with_suffix(suffix)
+        if beside != path and beside.is_file():
+            return beside.read_text(encoding="utf-8-sig", errors="replace").strip() or None
+    return None
+
+
+def _describe(path: Path, source: Source, position: int, told: _metadata.Told | None, sidecar: str | None) -> Row:
+    told = told or _metadata.Told("", None, {})
     return {
-        "origin": os.fsencode(path).decode("utf-8", "backslashreplace"),
+        "origin": shown(path),
         "source": position,
-        **rights,
-        "sidecar": text or None,
-        "class": own.replace("{folder}", path.parent.name) or None,
+        "sample_id": None,
+        "bytes": None,
+        **{name: told.rights.get(name) or getattr(source.rights, name) for name in _metadata.RIGHTS},
+        "sidecar": told.caption or sidecar,
+        "class": (source.class_ or "").replace("{folder}", shown(path.absolute().parent.name)) or None,
         "trigger": source.trigger,
         "repeats": source.repeats,
+        "error": None,
     }
-
-
-def _metadata(root: Path) -> Iterator[tuple[Path, Row]]:
-    for name in METADATA:
-        for path in sorted(root.rglob(name)):
-            for number, row in enumerate(_rows(path), start=1):
-                file_name = row.get("file_name") or row.get("image")
-                if not isinstance(file_name, str) or not file_name:
-                    raise InputError(
-                        "every row needs a file_name",
-                        field=f"{path}, row {number}",
-                        value=file_name,
-                        remedy="Name the picture relative to this file.",
-                    )
-                caption = row.get("text") if row.get("text") is not None else row.get("caption")
-                yield path.parent / file_name, {**row, "caption": None if caption is None else str(caption).strip()}
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines(keepends=True)))
-        found = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise InputError(
-            f"this metadata file cannot be read ({error})", field=str(path), remedy="Mend it or take it away."
-        ) from error
-    if not all(isinstance(row, dict) for row in found):
-        raise InputError(
-            "every line must be an object", field=str(path), remedy='Write {"file_name": ..., "text": ...}.'
-        )
-    return found
