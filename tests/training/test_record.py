@@ -1,0 +1,56 @@
+import pyarrow.parquet as pq
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipeline.training import record
+from pipeline.training.record import SCHEMA, Record
+
+
+def test_rows_reach_parquet_and_tensorboard(tmp_path):
+    with Record(tmp_path, done=0, steps=3, say=lambda _: None) as one:
+        for step in (1, 2, 3):
+            one.add(step, loss=1 / step, learning_rate=0.1)
+        one.save()
+    table = pq.read_table(tmp_path / "metrics.parquet")
+    assert table.schema.equals(SCHEMA)
+    assert table.to_pylist()[2] == {"step": 2, "name": "train/loss", "value": 0.5}
+    assert one.losses() == (1.0, 0.5, 1 / 3)
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    events = board.Scalars("train/loss")
+    assert [event.step for event in events] == [1, 2, 3]
+    assert [event.value for event in events] == pytest.approx([1.0, 0.5, 1 / 3])
+
+
+def test_a_resumed_record_keeps_what_was_done_and_forgets_what_is_done_again(tmp_path):
+    with Record(tmp_path, done=0, steps=4, say=lambda _: None) as first:
+        for step in (1, 2, 3):
+            first.add(step, loss=float(step))
+        first.save()
+    with Record(tmp_path, done=2, steps=4, say=lambda _: None) as second:
+        assert second.losses() == (1.0, 2.0)
+        second.add(3, loss=30.0)
+        second.add(4, loss=40.0)
+        second.save()
+    values = pq.read_table(tmp_path / "metrics.parquet")["value"].to_pylist()
+    assert values == [1.0, 2.0, 30.0, 40.0]
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.value for event in board.Scalars("train/loss")] == values
+
+
+def test_lines_tell_step_rate_and_time_left_now_and_then(tmp_path, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(record.time, "monotonic", lambda: 4.0 * next(clock))
+    said = []
+    with Record(tmp_path, done=10, steps=16, say=said.append) as one:
+        for step in range(11, 17):
+            one.add(step, loss=0.25)
+    assert said == [
+        "step 13/16, loss 0.25, 0.25 steps/s, 0.2 min left",
+        "step 16/16, loss 0.25, 0.25 steps/s, 0.0 min left",
+    ]
+
+
+def test_an_empty_record_can_be_saved(tmp_path):
+    with Record(tmp_path, done=0, steps=1, say=lambda _: None) as one:
+        one.save()
+    assert pq.read_table(tmp_path / "metrics.parquet").num_rows == 0

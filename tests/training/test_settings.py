@@ -1,0 +1,45 @@
+import pytest
+from pydantic import ValidationError
+
+from pipeline.training.settings import DEFAULTS, TrainSettings
+
+
+def test_what_is_left_out_follows_the_method():
+    assert TrainSettings().learning_rate == 1e-4
+    assert TrainSettings(method="full").learning_rate == 3e-6
+    assert TrainSettings(method="full", learning_rate=0.5).learning_rate == 0.5
+    assert TrainSettings(method="something_later").learning_rate == 1e-4
+
+
+@pytest.mark.parametrize("method", DEFAULTS)
+def test_what_is_written_out_reads_back_the_same(method):
+    settings = TrainSettings(method=method, alpha=3)
+    assert TrainSettings(**settings.model_dump(mode="json")) == settings
+    assert TrainSettings.model_validate(settings) == settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learningrate": 1},
+        {"steps": 0},
+        {"learning_rate": 0},
+        {"ema_decay": 1.0},
+        {"caption_dropout": 1.5},
+        {"min_snr_gamma": 0},
+        {"optimizer": "lion"},
+        {"mixed_precision": "fp8"},
+        {"target_modules": []},
+        {"method": "../evil"},
+        {"seed": -1},
+    ],
+)
+def test_what_is_wrong_is_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        TrainSettings(**wrong)
+
+
+def test_every_field_is_described_and_none_can_be_changed():
+    assert all(len(one.description) > 10 for one in TrainSettings.model_fields.values())
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainSettings().steps = 3
