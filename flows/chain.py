@@ -3,11 +3,15 @@
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from flows.steps import go
+from flows.steps import AWAITING, go
 
 
 @flow(flow_run_name="chain-{run_id}")
-def chain(workspace: str, run_id: str, steps: list[str]) -> Any:  # noqa: ANN401 (a Prefect state)
-    """Do the named steps."""
-    return go(workspace, run_id, steps)
+def chain(workspace: str, run_id: str, steps: list[str]) -> State[Any]:
+    """Do the named steps; ends early, with a report, where people have to decide first."""
+    state = go(workspace, run_id, steps)
+    if state.name == AWAITING:
+        go(workspace, run_id, ("report",))
+    return state

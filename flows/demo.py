@@ -30,7 +30,10 @@ def recipe(folder: Path) -> Recipe:
             },
             "split": {"held_out": 0.2},
             "caption": {"captioner": "blip", "model": "starter", "compose": "a {trigger} {class} {body}"},
-            "augment": {"views": 2, "transforms": [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 0.5}}]},
+            "augment": {
+                "views": 2,
+                "transforms": [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 0.5}}],
+            },
             "buckets": {"resolution": 64, "step": 8},
             "train": {
                 "method": "lora",

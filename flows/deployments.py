@@ -16,7 +16,9 @@ def serve(recipe: Path, settings: tuple[str, ...], workspace: Path, *, cron: str
     """
     if (cron is None) == (seconds is None):
         raise InputError(
-            "a schedule is needed", field="--cron", remedy="Give --cron '0 3 * * *' for every night, or --every SECONDS."
+            "a schedule is needed",
+            field="--cron",
+            remedy="Give --cron '0 3 * * *' for every night, or --every SECONDS.",
         )
     retrain.serve(
         name=f"retrain-{recipe.stem}",

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from flows import settings
+from flows.attempt import WAITING, attempt
 from flows.show import summary
 from pipeline import plan
-from pipeline.errors import AwaitingReview, GessoError, UserError
+from pipeline.errors import GessoError
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.workspace import Workspace
@@ -21,7 +22,7 @@ PARTS = {
 """Steps of each command."""
 
 
-class _Ended(GessoError):
+class EndedError(GessoError):
     """A step ended the run; the message and exit code are those of its error."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -32,42 +33,40 @@ class _Ended(GessoError):
 def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "", command: str) -> Run:
     """Run `part` of a recipe in the workspace at `folder`, print its summary, and return the run.
 
+    `engine` is `prefect` or `plain`; `until` ends `prepare` after that step, without a report; `command` is what a
+    person would type to do it again.
+
     Raises:
-        GessoError: a step failed, or people have to decide first (exit code 3).
+        WorkspaceError: the workspace is no folder, cannot be written, or is in use.
+        EndedError: a step failed, or people have to decide first (exit code 3).
     """
     steps = PARTS[part]
     if until:
-        if until not in plan.STEPS["prepare"]:
-            raise UserError(
-                "there is no such step", field="--until", value=until, remedy=f"One of {', '.join(plan.STEPS['prepare'])}."
-            )
         steps = steps[: steps.index(until) + 1]
     began = time.monotonic()
     workspace = Workspace.create(folder)
     with workspace.lock("run"):
         run = Run.create(workspace, recipe, command=command)
-        waiting: AwaitingReview | None = None
         if engine == "plain":
-            waiting = _plain(run, steps)
+            _plain(run, steps)
         else:
             _prefect(run, part, steps)
-    seconds = time.monotonic() - began
-    run.save_json("outcome", {"exit_code": 0, "seconds": round(seconds, 1)} if not waiting else {"exit_code": 3})
-    click.echo(summary(run, seconds))
-    if waiting:
-        raise waiting
+    outcome = {"exit_code": 0, **run.json("outcome"), "seconds": round(time.monotonic() - began, 1)}
+    run.save_json("outcome", outcome)
+    click.echo(summary(run))
+    if outcome["exit_code"]:
+        raise EndedError(outcome["message"], outcome["exit_code"])
     return run
 
 
-def _plain(run: Run, steps: tuple[str, ...]) -> AwaitingReview | None:
+def _plain(run: Run, steps: tuple[str, ...]) -> None:
     tools = settings.tools(run.workspace)
     for step in steps:
-        try:
-            tools.say(f"{step}: {plan.do(run, step, tools)}")
-        except AwaitingReview as waiting:
-            plan.do(run, "report", tools)
-            return waiting
-    return None
+        outcome = attempt(run, step, tools)
+        if outcome.exit_code:
+            if outcome.exit_code == WAITING:
+                attempt(run, "report", tools)
+            return
 
 
 def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:
@@ -75,10 +74,9 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:
     from flows.run_all import run_all
 
     place = str(run.workspace.root)
-    state = run_all(place, run.id, return_state=True) if part == "run" else chain(place, run.id, list(steps), return_state=True)
-    outcome = run.json("outcome")
-    if outcome.get("exit_code"):
-        click.echo(summary(run, None))
-        raise _Ended(outcome["error"], outcome["exit_code"])
-    if not state.is_completed():
-        raise _Ended(f"the flow ended as {state.name}: {state.message}", 1)
+    if part == "run":
+        state = run_all(place, run.id, return_state=True)
+    else:
+        state = chain(place, run.id, list(steps), return_state=True)
+    if not state.is_completed() and not run.json("outcome"):
+        raise EndedError(f"the flow ended as {state.name}: {state.message}", 1)

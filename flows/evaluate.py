@@ -3,12 +3,13 @@
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.steps import go
 from pipeline.plan import STEPS
 
 
 @flow(flow_run_name="evaluate-{run_id}")
-def evaluate(workspace: str, run_id: str) -> Any:  # noqa: ANN401 (a Prefect state)
+def evaluate(workspace: str, run_id: str) -> State[Any]:
     """Evaluate checkpoints against the base model, then report."""
     return go(workspace, run_id, (*STEPS["evaluate"], *STEPS["report"]))

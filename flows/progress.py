@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -14,7 +15,7 @@ class Progress:
     """Shows how far stages are."""
 
     def __init__(self) -> None:
-        self._bars: dict[str, tqdm[None]] = {}
+        self._bars: dict[str, tqdm[Any]] = {}
         self._began: dict[str, float] = {}
         self._spoke: dict[str, float] = {}
 

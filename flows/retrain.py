@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.steps import go
@@ -19,7 +20,7 @@ from pipeline.workspace import Workspace
 
 
 @flow(flow_run_name="retrain")
-def retrain(recipe: str, settings: list[str], workspace: str) -> Any:  # noqa: ANN401 (a Prefect state)
+def retrain(recipe: str, settings: list[str], workspace: str) -> State[Any]:
     """Prepare; train, evaluate and report only where the training set or the settings are new (else: Skipped)."""
     try:
         loaded = load(Path(recipe), settings)
@@ -27,7 +28,9 @@ def retrain(recipe: str, settings: list[str], workspace: str) -> Any:  # noqa: A
         place = Workspace.create(Path(workspace))
         with place.lock("run"):
             run = Run.create(place, loaded, command=f"gesso run {recipe}")
-            state = go(workspace, run.id, [step for part in ("prepare", "review", "assemble") for step in plan.STEPS[part]])
+            state = go(
+                workspace, run.id, [step for part in ("prepare", "review", "assemble") for step in plan.STEPS[part]]
+            )
             if not state.is_completed() or state.name == "AwaitingReview":
                 return state
             base = models.locate(loaded.base_model.id, loaded.base_model.revision)
@@ -36,6 +39,8 @@ def retrain(recipe: str, settings: list[str], workspace: str) -> Any:  # noqa: A
                 reason = f"skipped, because training set {run.json('trainset')['digest'][:12]} was trained on already"
                 run.save_json("outcome", {"exit_code": 0, "skipped": reason})
                 return Completed(name="Skipped", message=reason)
-            return go(workspace, run.id, [step for part in ("train", "evaluate", "report") for step in plan.STEPS[part]])
+            return go(
+                workspace, run.id, [step for part in ("train", "evaluate", "report") for step in plan.STEPS[part]]
+            )
     except GessoError as error:
         return Failed(message=str(error))

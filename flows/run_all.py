@@ -3,23 +3,24 @@
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.review import review
-from flows.steps import go
+from flows.steps import AWAITING, ended, go
 from flows.train import train
 
 
 @flow(flow_run_name="gesso-{run_id}")
-def run_all(workspace: str, run_id: str) -> Any:  # noqa: ANN401 (a Prefect state)
+def run_all(workspace: str, run_id: str) -> State[Any]:
     """Prepare, review, train, evaluate; ends early, with a report, where people have to decide first."""
     state: State[Any] = Completed()
     for part in (prepare, review, train, evaluate):
         state = part(workspace, run_id, return_state=True)
-        if state.is_failed() or state.name == "AwaitingReview":
-            if state.name == "AwaitingReview":
-                go(workspace, run_id, ("report",))
-            return state
+        if ended(state):
+            break
+    if state.name == AWAITING:
+        go(workspace, run_id, ("report",))
     return state

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.stage import Tools
-from pipeline.workspace import Workspace
+if TYPE_CHECKING:
+    from pipeline.stage import Tools
+    from pipeline.workspace import Workspace
 
 
 def workspace_path(given: str | None, name: str) -> Path:
@@ -21,22 +23,26 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def tools(workspace: Workspace) -> Tools:
+def tools(workspace: "Workspace") -> "Tools":
     """Tools for a run on this machine, with progress on the terminal."""
     from flows.progress import Progress
+    from pipeline.stage import Tools
 
     shown = Progress()
     return Tools(workspace, device=device(), workers=os.cpu_count() or 1, progress=shown.stage, say=shown.say)
 
 
 def quiet() -> None:
-    """Set the environment that keeps libraries from asking servers and from chattering; call before importing them."""
+    """Set the environment that keeps libraries from asking servers and from chattering; call before importing them.
+
+    Prefect's own log goes to its server alone: what a person should know of a run, gesso says itself.
+    """
     for name, value in {
         "NO_ALBUMENTATIONS_UPDATE": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",

@@ -1,7 +1,7 @@
-"""One Prefect task for each step of a run, and the ways to go through them with or without Prefect.
+"""One Prefect task for each step of a run, and the way through several of them inside a flow.
 
-The truth about what is done is the workspace. A step that fails for a reason that people can understand leaves its
-message in the run's `outcome.json`; no traceback travels through Prefect for it.
+The truth about what is done is the workspace, so caching is off. A step that fails for a reason that people can
+understand ends its task and its flow as Failed with that message; no traceback travels through Prefect for it.
 """
 
 from collections.abc import Iterable
@@ -9,43 +9,48 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import settings
-from pipeline import plan
-from pipeline.errors import AwaitingReview, GessoError
+from flows.attempt import WAITING, attempt
 from pipeline.run import Run
 from pipeline.workspace import Workspace
 
+AWAITING = "AwaitingReview"
+"""Name of the state, Completed by type, of a flow that people have to decide something for."""
+
 
 @task(task_run_name="{name}", cache_policy=NO_CACHE)
-def step(workspace: str, run_id: str, name: str) -> Any:  # noqa: ANN401 (a Prefect state)
+def step(workspace: str, run_id: str, name: str) -> State[Any]:
     """Do one step of a run; the task's state carries the step's summary or its error."""
     run = Run.open(Workspace.open(Path(workspace)), run_id)
-    tools = settings.tools(run.workspace)
-    try:
-        said = plan.do(run, name, tools)
-    except GessoError as error:
-        run.save_json("outcome", {"step": name, "error": str(error), "exit_code": error.exit_code})
-        if isinstance(error, AwaitingReview):
-            return Completed(name="AwaitingReview", message=str(error))
-        return Failed(message=str(error))
-    tools.say(f"{name}: {said}")
-    return Completed(message=said)
+    outcome = attempt(run, name, settings.tools(run.workspace))
+    if outcome.exit_code == WAITING:
+        return Completed(name=AWAITING, message=outcome.message)
+    if outcome.exit_code:
+        return Failed(message=outcome.message)
+    return Completed(message=outcome.message)
 
 
-def go(workspace: str, run_id: str, names: Iterable[str]) -> Any:  # noqa: ANN401 (a Prefect state)
+def go(workspace: str, run_id: str, names: Iterable[str]) -> State[Any]:
     """Go through steps inside a flow; ends at the first one that fails or waits, with its state."""
-    state = Completed(message="nothing to do")
+    message = "nothing to do"
     for name in names:
         state = step(workspace, run_id, name, return_state=True)
-        if state.is_failed() or state.name == "AwaitingReview":
-            return Failed(message=state.message) if state.is_failed() else state
+        message = state.message or ""
+        if not state.is_completed():
+            return Failed(message=message)
+        if ended(state):
+            return Completed(name=AWAITING, message=message)
         if name == "report":
             path = Path(workspace).resolve() / "runs" / run_id / "report.html"
-            create_markdown_artifact(
-                key="report", markdown=f"[{path.name}]({path.as_uri()})\n\n{state.message}", description="gesso's report"
-            )
-    return Completed(message=state.message)
+            create_link_artifact(path.as_uri(), link_text=path.name, key="report", description=f"Report of {run_id}")
+    return Completed(message=message)
+
+
+def ended(state: State[Any]) -> bool:
+    """Whether a state ends a run early: it failed, or people have to decide first."""
+    return not state.is_completed() or state.name == AWAITING

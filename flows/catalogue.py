@@ -1,0 +1,48 @@
+"""What a recipe can name: the plug-ins of a kind with their columns and parameters, as values and as lines."""
+
+from typing import Any
+
+from pipeline import plugins
+
+
+def plugins_of(kind: str) -> list[dict[str, Any]]:
+    """Every plug-in of a kind: `name`, `description`, `columns` (name to description) and `parameters`.
+
+    A parameter has a `description` and a `default` (JSON; absent where the recipe must give a value).
+    """
+    found = []
+    for name, module in plugins.load_all(kind).items():
+        described = getattr(module, "DESCRIPTION", None) or (module.__doc__ or "").partition("\n")[0]
+        params = getattr(module, "Params", None)
+        schema = params.model_json_schema()["properties"] if params and params.model_fields else {}
+        adds = getattr(module, "ADDS", [])
+        found.append(
+            {
+                "name": name,
+                "description": described,
+                "columns": {one.name: (one.metadata or {}).get(b"description", b"").decode() for one in adds},
+                "parameters": {
+                    key: {word: one[word] for word in ("description", "default") if word in one}
+                    for key, one in schema.items()
+                },
+            }
+        )
+    return found
+
+
+def plugins_text(found: list[dict[str, Any]]) -> str:
+    """Plug-ins in lines: columns that `select` can name, and parameters with their defaults."""
+    parts = []
+    for one in found:
+        lines = [f"{one['name']}: {one['description']}"]
+        told = dict(one["columns"])
+        for name, parameter in one["parameters"].items():
+            default = f" = {parameter['default']}" if parameter.get("default") not in (None, "") else ""
+            told[f"{name}{default}"] = parameter.get("description", "")
+        width = max(map(len, told), default=0)
+        for number, (name, text) in enumerate(told.items()):
+            if number in (0, len(one["columns"])):
+                lines.append("  columns" if number < len(one["columns"]) else "  parameters")
+            lines.append(f"    {name:<{width}}  {text}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)

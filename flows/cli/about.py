@@ -1,0 +1,67 @@
+"""Commands about gesso itself: what a recipe can name, its keys, and the starter models."""
+
+import json
+from pathlib import Path
+
+import click
+
+from flows.cli.options import CONTEXT, example, json_option
+
+
+@click.command("list", epilog=example("gesso list scorers"))
+@click.argument("kind", type=click.Choice(["scorers", "captioners", "methods", "metrics", "sources"]))
+@json_option
+def list_(kind: str, as_json: bool) -> None:
+    """List what a recipe can name, with columns and parameters."""
+    from flows.catalogue import plugins_of, plugins_text
+
+    found = plugins_of(kind)
+    click.echo(json.dumps(found) if as_json else plugins_text(found))
+
+
+@click.group(context_settings=CONTEXT)
+def recipe() -> None:
+    """Recipes and their keys."""
+
+
+@recipe.command(epilog=example("gesso recipe schema > recipe.schema.json"))
+def schema() -> None:
+    """Print the JSON schema of a recipe, for an editor."""
+    from pipeline.recipe import Recipe
+
+    click.echo(json.dumps(Recipe.model_json_schema(), indent=2))
+
+
+@click.group(context_settings=CONTEXT)
+def starter() -> None:
+    """The small models that ship with gesso."""
+
+
+@starter.command(epilog=example("gesso starter build --to my-starter --steps-scale 0.01"))
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to build in.")
+@click.option(
+    "--steps-scale",
+    type=click.FloatRange(0.001, 10),
+    default=1.0,
+    show_default=True,
+    help="Share of the steps; 1 takes hours.",
+)
+def build(folder: Path, steps_scale: float) -> None:
+    """Train the starter models from a seed and measure them."""
+    from pipeline.starter.build import build
+
+    click.echo(build(folder, scale=steps_scale, say=lambda text: click.echo(text, err=True)))
+
+
+@starter.command(epilog=example("gesso starter pictures --to pictures --count 100"))
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="How many pictures.")
+@click.option("--seed", type=int, default=0, show_default=True, help="First seed.")
+def pictures(folder: Path, count: int, seed: int) -> None:
+    """Write drawn pictures with captions, to try things on."""
+    from pipeline.starter.collection import plain
+
+    click.echo(plain(folder, count=count, seed=seed))
+
+
+COMMANDS = (list_, recipe, starter)

@@ -1,0 +1,126 @@
+"""Commands that take a recipe through its steps, or say what they would do."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from flows.cli.options import engine_option, example, json_option, load, recipe_options, workspace_option
+
+UNTIL = ("ingest", "measure", "select", "caption")
+"""Steps of `gesso prepare`; `pipeline.plan.STEPS` has them too, but is slow to import."""
+
+
+def _command() -> str:
+    return shlex.join(["gesso", *sys.argv[1:]])
+
+
+def _go(
+    recipe: Path, settings: tuple[str, ...], workspace: str | None, engine: str, part: str, until: str = ""
+) -> None:
+    loaded = load(recipe, settings)
+
+    from flows import engine as engines
+    from flows.settings import workspace_path
+
+    engines.go(
+        loaded, workspace_path(workspace, loaded.name), engine=engine, part=part, until=until, command=_command()
+    )
+
+
+@click.command(epilog=example("gesso run datasets/photos.yaml --set sources.0.path=my-photos"))
+@recipe_options
+@engine_option
+def run(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+    """Do everything that RECIPE asks for.
+
+    Prepares, reviews, trains, evaluates and reports. What was done before is not done again.
+    """
+    _go(recipe, settings, workspace, engine, part="run")
+
+
+@click.command(epilog=example("gesso prepare datasets/photos.yaml --until select"))
+@recipe_options
+@engine_option
+@click.option("--until", type=click.Choice(UNTIL), help="Last step to do; default: all of them and a report.")
+def prepare(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, until: str | None) -> None:
+    """Measure, select and caption pictures; train nothing."""
+    _go(recipe, settings, workspace, engine, part="prepare", until=until or "")
+
+
+@click.command(epilog=example("gesso train datasets/photos.yaml"))
+@recipe_options
+@engine_option
+def train(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+    """Prepare what is missing, then train.
+
+    A training that was stopped goes on where it was. Ends with a report.
+    """
+    _go(recipe, settings, workspace, engine, part="train")
+
+
+@click.command(epilog=example("gesso evaluate datasets/photos.yaml"))
+@recipe_options
+@engine_option
+def evaluate(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+    """Render samples and measure what training changed.
+
+    Does what is missing before that, too. Ends with a report.
+    """
+    _go(recipe, settings, workspace, engine, part="run")
+
+
+@click.command(epilog=example("gesso plan datasets/photos.yaml"))
+@recipe_options
+@json_option
+def plan(recipe: Path, workspace: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+    """Say what is cached and what is missing; run nothing."""
+    loaded = load(recipe, settings)
+
+    from flows.settings import workspace_path
+    from pipeline.outlook import look, words
+
+    found = look(loaded, workspace_path(workspace, loaded.name))
+    click.echo(json.dumps(found) if as_json else words(found))
+
+
+@click.command(epilog=example("gesso demo"))
+@workspace_option
+@engine_option
+def demo(workspace: str | None, engine: str) -> None:
+    """Show the whole chain on drawn pictures, offline.
+
+    Gesso draws the pictures itself and uses the small models that ship with it; no GPU is needed.
+    """
+    from flows.demo import demo as run_demo
+
+    run_demo(workspace, engine, _command())
+
+
+@click.command(epilog=example("gesso serve datasets/photos.yaml --cron '0 3 * * *'"))
+@recipe_options
+@click.option("--cron", metavar="CRON", help="When to re-train, such as '0 3 * * *' for every night at three (UTC).")
+@click.option(
+    "--every", "seconds", type=click.IntRange(1), metavar="SECONDS", help="Re-train in this interval instead."
+)
+def serve(
+    recipe: Path, workspace: str | None, settings: tuple[str, ...], cron: str | None, seconds: int | None
+) -> None:
+    """Re-train on a schedule until stopped.
+
+    Deploys the re-training of RECIPE to Prefect and serves it. A run that finds nothing new is skipped and says so; one
+    that comes while another is at work is cancelled.
+    """
+    if (cron is None) == (seconds is None):
+        raise click.UsageError("A schedule is needed: --cron '0 3 * * *' for every night at three, or --every SECONDS.")
+    loaded = load(recipe, settings)
+
+    from flows.deployments import serve as serve_retraining
+    from flows.settings import workspace_path
+
+    serve_retraining(recipe, settings, workspace_path(workspace, loaded.name), cron=cron, seconds=seconds)
+
+
+COMMANDS = (run, prepare, train, evaluate, plan, demo, serve)

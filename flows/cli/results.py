@@ -1,0 +1,65 @@
+"""Commands that show what a workspace holds."""
+
+import json
+from pathlib import Path
+
+import click
+
+from flows.cli.options import example, json_option, open_run, run_option, workspace_argument
+
+STATES = (
+    "kept",
+    "held_out",
+    "duplicate",
+    "rejected",
+    "quarantined",
+    "dropped_by_person",
+    "awaiting_review",
+    "forgotten",
+)
+"""States of a file; `pipeline.ledger.STATES` has them too, but is slow to import."""
+
+
+@click.command(epilog=example("gesso report work/photos"))
+@workspace_argument
+@run_option
+def report(workspace: Path, run_id: str | None) -> None:
+    """Write a run's HTML report again and print its path."""
+    run = open_run(workspace, run_id)
+
+    from pipeline.plan import do
+    from pipeline.stage import Tools
+
+    click.echo(do(run, "report", Tools(run.workspace)))
+
+
+@click.command(epilog=example("gesso ledger work/photos --state rejected"))
+@workspace_argument
+@run_option
+@click.option("--state", type=click.Choice(STATES), help="Only files in this state.")
+@json_option
+def ledger(workspace: Path, run_id: str | None, as_json: bool, state: str | None) -> None:
+    """Show what became of every file, and why."""
+    run = open_run(workspace, run_id)
+
+    from flows.show import ledger_text, ledger_value
+
+    click.echo(json.dumps(ledger_value(run, state)) if as_json else ledger_text(run, state))
+
+
+@click.command(epilog=example("gesso show work/photos my-photos/dog.jpg"))
+@workspace_argument
+@click.argument("picture", metavar="SAMPLE_ID_OR_PATH")
+@run_option
+@json_option
+def show(workspace: Path, picture: str, run_id: str | None, as_json: bool) -> None:
+    """Show the life of one picture, to the runs that used it."""
+    run = open_run(workspace, run_id)
+
+    from flows.life import life, life_text
+
+    found = life(run, picture)
+    click.echo(json.dumps(found) if as_json else life_text(found))
+
+
+COMMANDS = (report, ledger, show)
