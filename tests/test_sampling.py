@@ -41,9 +41,7 @@ def pipeline(request):
     made = StableDiffusionPipeline(
         vae=vae,
         text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(
-            vocab={word: place for place, word in enumerate(words)}, merges=[], model_max_length=77
-        ),
+        tokenizer=tokenizer,
         unet=unet,
         scheduler=request.param(),
         safety_checker=None,

@@ -48,7 +48,7 @@ def test_it_goes_on_with_the_decay_of_its_step():
             one.data.fill_(1.0)
         average.update()
         with average.applied():
-            averages.append(float(own[0][0]))
+            averages.append(float(own[0][0].detach()))
     assert averages[0] == 1.0
     assert round(averages[1], 6) == round(1 - 31 / 40, 6)
 
