@@ -1,12 +1,14 @@
 """A recipe: frozen models of everything that decides what comes out. It says what, never where.
 
-Written in YAML, one file a dataset, under `datasets/`. Unknown keys are refused with the nearest known one.
+Written in YAML, one file a dataset, under `datasets/`. Unknown keys are refused with the nearest known one, and so is
+a key that comes twice. As in YAML 1.2, `no`, `off`, `yes` and `on` are words: only `true` and `false` are truth values.
 """
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -58,6 +60,39 @@ class Recipe(Part):
         return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as a recipe means it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value!r} comes twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
+def _yaml(text: str) -> Any:  # noqa: ANN401 (whatever is written)
+    """What a YAML text says.
+
+    Raises:
+        yaml.YAMLError: it says nothing; also for an impossible date and for nesting without end.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except (ValueError, RecursionError) as error:
+        raise yaml.YAMLError(str(error)) from error
+
+
 def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `a.b.0.c=value` settings, whose values are YAML.
 
@@ -66,7 +101,7 @@ def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
         RecipeError: it is no valid recipe; the message names the key, the value and what would do.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InputError(
@@ -76,9 +111,10 @@ def load(path: Path, settings: Sequence[str] = ()) -> Recipe:
             remedy="Name a YAML file, such as one under datasets/.",
         ) from error
     except yaml.YAMLError as error:
-        raise RecipeError(
-            f"this is not YAML: {' '.join(str(error).split())}", field=str(path), remedy="Mend the line it names."
-        ) from error
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise RecipeError(f"this is no YAML: {problem}", field=f"{path}{where}", remedy="Mend that line.") from error
     if not isinstance(data, dict):
         raise RecipeError("a recipe is a mapping of keys", field=str(path), remedy="Start with `name:` and `sources:`.")
     for setting in settings:
@@ -102,7 +138,7 @@ def _set(data: dict[str, Any], setting: str) -> None:
     keys, equals, text = setting.partition("=")
     path = keys.split(".")
     try:
-        value = yaml.safe_load(text)
+        value = _yaml(text)
     except yaml.YAMLError:
         equals = ""
         value = None
@@ -114,7 +150,7 @@ def _set(data: dict[str, Any], setting: str) -> None:
     for position, key in enumerate(path):
         last = position == len(path) - 1
         if isinstance(place, list):
-            if not key.isdigit() or int(key) >= len(place):
+            if not key.isdecimal() or int(key) >= len(place):
                 raise InputError(
                     f"there is no item {key!r} in {'.'.join(path[:position])}",
                     field="--set",
@@ -138,8 +174,8 @@ def _set(data: dict[str, Any], setting: str) -> None:
 
 def _explain(error: ValidationError, data: object) -> RecipeError:
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"]]
-    field = ".".join(part for part in place if not part[:1].isupper() and "[" not in part)
+    place = _place(first["loc"], data, complete=first["type"] != "missing")
+    field = ".".join(place)
     more = f" ({error.error_count() - 1} more problems after this one)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         known = _keys_at(place[:-1])
@@ -149,41 +185,56 @@ def _explain(error: ValidationError, data: object) -> RecipeError:
     if first["type"] == "missing":
         return RecipeError("this key is missing", field=field, remedy=f"Add `{place[-1]}:`.{more}")
     message = first["msg"].removeprefix("Value error, ")
-    return RecipeError(
-        message[0].lower() + message[1:], field=field, value=first["input"], remedy=_remedy(place) + more
-    )
+    value = first["input"] if not isinstance(first["input"], dict | list | tuple) else None
+    return RecipeError(message[0].lower() + message[1:], field=field, value=value, remedy=_remedy(place) + more)
 
 
-def _model_at(place: Sequence[str]) -> Any:  # noqa: ANN401 (a model class or None)
-    model: Any = Recipe
+def _place(loc: Sequence[int | str], data: Any, *, complete: bool) -> list[str]:  # noqa: ANN401
+    """The keys in an error's location, without pydantic's own words for the alternatives that it tried."""
+    keys = []
+    for part in loc if complete else loc[:-1]:
+        indexed = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        if indexed or (isinstance(data, dict) and part in data):
+            data = data[part]
+            keys.append(str(part))
+    return keys if complete else [*keys, str(loc[-1])]
+
+
+def _annotation_at(place: Sequence[str]) -> Any:  # noqa: ANN401
+    """The type that a recipe has at a place, None where it has none."""
+    found: Any = Recipe
     for key in place:
-        if key.isdigit():
+        field = _field(found, key)
+        if field is not None:
+            found = field.annotation
             continue
-        found = _field(model, key)
-        if found is None:
+        inner = [one for one in (found, *get_args(found)) if get_origin(one) in (tuple, dict)]
+        if not inner:
             return None
-        candidates = [found.annotation, *getattr(found.annotation, "__args__", ())]
-        model = next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
-        if model is None:
-            return None
-    return model
+        # the items of tuple[X, ...], the values of dict[str, X]
+        found = get_args(inner[0])[0 if get_origin(inner[0]) is tuple else 1]
+    return found
 
 
-def _field(model: Any, key: str) -> Any:  # noqa: ANN401
-    if model is None:
-        return None
-    return next((field for name, field in model.model_fields.items() if key in (name, field.alias)), None)
+def _model(annotation: Any) -> Any:  # noqa: ANN401
+    candidates = (annotation, *get_args(annotation))
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+
+
+def _field(annotation: Any, key: str) -> Any:  # noqa: ANN401
+    model = _model(annotation) if get_origin(annotation) not in (tuple, dict) else None
+    fields = {} if model is None else model.model_fields
+    return next((field for name, field in fields.items() if key == (field.alias or name)), None)
 
 
 def _keys_at(place: Sequence[str]) -> list[str]:
-    model = _model_at(place)
+    model = _model(_annotation_at(place))
     return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _remedy(place: Sequence[str]) -> str:
-    known = [key for key in place if not key[:1].isupper() and "[" not in key]
-    for cut in range(len(known), 0, -1):
-        field = _field(_model_at(known[: cut - 1]), known[cut - 1])
+    for cut in range(len(place), 0, -1):
+        field = _field(_annotation_at(place[: cut - 1]), place[cut - 1])
         if field is not None and field.description:
-            return f"It is: {field.description}."
+            return f"It is: {field.description.removesuffix('.')}."
     return "See `gesso recipe schema`."

@@ -7,6 +7,7 @@ is expensive does not lie here but under its content's name elsewhere in the wor
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from pipeline.errors import WorkspaceError
-from pipeline.manifest import Row
+from pipeline.manifest import Row, digest
+from pipeline.model_files import locate, weights_hash
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
 from pipeline.workspace import Workspace, write_bytes, write_table
@@ -39,8 +41,7 @@ class Run:
     @classmethod
     def create(cls, workspace: Workspace, recipe: Recipe, *, command: str) -> "Run":
         """Begin a new run; `command` is what a person would type to do it again."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        run = cls(workspace, f"{stamp}-{recipe.digest[:6]}", recipe)
+        run = cls(workspace, _new_id(workspace, recipe), recipe)
         write_bytes(run.folder / "recipe.yaml", recipe.yaml().encode())
         run.save_json(
             "run",
@@ -76,6 +77,21 @@ class Run:
         """Where the run's files lie."""
         return self.workspace.runs / self.id
 
+    @property
+    def training(self) -> Path:
+        """Folder of the training that this run asks for, named by what decides its weights.
+
+        That is the training set (the step `trainset` has to be done), the settings, and the base model's weights.
+
+        Raises:
+            ModelError: the base model is not there and cannot be had.
+        """
+        base = self.recipe.base_model
+        folder = locate(base.id, base.revision)
+        weights = [weights_hash(folder, part) for part in ("unet", "vae", "text_encoder")]
+        settings = self.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
+        return self.workspace.root / "trainings" / digest([self.json("trainset")["digest"], settings, weights])[:24]
+
     def save(self, name: str, table: pa.Table) -> None:
         """Save a table for later steps."""
         write_table(self.folder / f"{name}.parquet", table)
@@ -105,6 +121,19 @@ class Run:
         """What each stage of the run did, in order."""
         path = self.folder / "stages.jsonl"
         return [StageStat(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _new_id(workspace: Workspace, recipe: Recipe) -> str:
+    """An id that sorts by time, with its folder made, so that nobody else takes it."""
+    while True:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        made = f"{stamp}-{recipe.digest[:6]}"
+        try:
+            (workspace.runs / made).mkdir(parents=True)
+        except FileExistsError:
+            time.sleep(0.001)
+            continue
+        return made
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import plugins
+from pipeline.errors import RecipeError
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A kind of plug-ins with two of them, below `pipeline`."""
+    import pipeline
+
+    folder = tmp_path / "toys"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "kite.py").write_text("NAME = 'kite'")
+    (folder / "broken.py").write_text("raise RuntimeError('imported')")
+    (folder / "_helper.py").write_text("")
+    (folder / "notes.txt").write_text("")
+    monkeypatch.setattr(pipeline, "__path__", [*pipeline.__path__, str(tmp_path)])
+    yield "toys"
+    for name in [name for name in sys.modules if name.startswith("pipeline.toys")]:
+        del sys.modules[name]
+
+
+def test_a_file_is_a_plug_in_and_is_found_without_being_imported(package):
+    assert plugins.names(package) == ["broken", "kite"]
+    assert plugins.load(package, "kite", field="x").NAME == "kite"
+
+
+def test_all_of_a_kind(package, tmp_path):
+    (tmp_path / "toys" / "broken.py").unlink()
+    assert {name: module.NAME for name, module in plugins.load_all(package).items()} == {"kite": "kite"}
+
+
+def test_an_unknown_name_suggests_the_nearest_or_lists_all(package):
+    with pytest.raises(RecipeError, match=r"caption\.toy: there is no such toy .*Did you mean 'kite'"):
+        plugins.load(package, "kites", field="caption.toy")
+    with pytest.raises(RecipeError, match="There are: broken, kite"):
+        plugins.load(package, "_helper", field="caption.toy")
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+@pytest.mark.parametrize("name", ["", "../errors", "__init__", "errors", "nothing.like.it"])
+def test_no_name_reaches_outside_its_folder(kind, name):
+    with pytest.raises(RecipeError, match=f"no such {kind.removesuffix('s')}"):
+        plugins.load(kind, name, field="x")
+
+
+def test_listing_loads_neither_torch_nor_the_plug_ins():
+    code = (
+        "import sys; from pipeline import plugins; [plugins.names(kind) for kind in plugins.KINDS]\n"
+        "print('torch' in sys.modules, 'pipeline.scorers.sharpness' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"
