@@ -37,6 +37,7 @@ def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "",
     person would type to do it again.
 
     Raises:
+        UserError: the recipe asks for what is not there; nothing was touched.
         WorkspaceError: the workspace is no folder, cannot be written, or is in use.
         EndedError: a step failed, or people have to decide first (exit code 3).
     """
@@ -44,6 +45,9 @@ def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "",
     if until:
         steps = steps[: steps.index(until) + 1]
     began = time.monotonic()
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        Workspace.create(folder)  # what cannot become a workspace is told before the slow checks, and a new one made after
+    plan.check_all(recipe, steps)
     workspace = Workspace.create(folder)
     with workspace.lock("run"):
         run = Run.create(workspace, recipe, command=command)

@@ -1,83 +1,116 @@
 """What a recipe would do in a workspace: what is cached, what is missing. Computes and writes nothing.
 
-Everything up to the first step that has something missing is exact; behind it, numbers are upper bounds.
+Reading and measuring are counted exactly. The stages behind them are, where the latest run was of this very recipe and
+nothing has changed since, by the files' names, sizes and times; else their numbers are upper bounds.
 """
 
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import fused, models
+from pipeline import fused
 from pipeline.recipe import Recipe
+from pipeline.run import Run
 from pipeline.sources import folder as folder_source
-from pipeline.stage import stored_requests
+from pipeline.stage import name_of, stored_requests
 from pipeline.steps.measure import measurers
-from pipeline.steps.train import identity_of
 from pipeline.workspace import MARK, Workspace
 
 SECONDS_A_PICTURE = 0.05
 """Rough cost of reading and measuring one picture of 2 megapixels on one core; measured on two cores of a laptop."""
+LATER = ("caption", "latents", "texts")
+"""Stages behind measuring whose rows are stored."""
+
+
+@dataclass(frozen=True)
+class StageOutlook:
+    """Rows of a stage (for `train`: steps) that are there, None where that is not known, and that would be computed.
+
+    Where it is not `exact`, `missing` is an upper bound.
+    """
+
+    stage: str
+    cached: int | None
+    missing: int
+    exact: bool = True
 
 
 def look(recipe: Recipe, root: Path) -> dict[str, Any]:
-    """How many files, cached rows and missing rows each stage has; and how far its training is."""
+    """Cached and missing rows of each stage, and how far the training is; plain values, for JSON."""
     workspace = Workspace(root)
-    files, known = 0, 0
-    samples: dict[str, str] = {}
-    for source in recipe.sources:
-        seen = folder_source.seen(source.path, workspace)
-        for path in folder_source.files(source.path):
-            files += 1
-            sample = seen.get(folder_source.identity(path, source.path))
-            if sample:
-                known += 1
-                samples[sample] = path.name
-    wanted = set(fused.requests_of(samples).values())
-    missing: set[Any] = set()
-    for measurer, params in measurers(recipe):
-        name = measurer.__name__.rpartition(".")[2]
-        missing |= wanted - stored_requests(
-            workspace.table_folder(name, fused.fingerprint_of(measurer, params)), fused.KEY
-        )
-    new = files - known
+    known = [found for source in recipe.sources for found in _known(source.path, workspace)]
+    # of a content under several names the last one counts, as when it is measured
+    samples = {sample_id: name for name, sample_id in known if sample_id}
+    new = sum(sample_id is None for _, sample_id in known)
+    lacking = _unmeasured(recipe, workspace, samples)
     stages = [
-        {"stage": "ingest", "cached": known, "missing": new, "exact": True},
-        {"stage": "measure", "cached": len(wanted) - len(missing), "missing": len(missing) + new, "exact": not new},
+        StageOutlook("ingest", len(known) - new, new),
+        StageOutlook("measure", len(samples) - lacking, lacking + new, exact=not new),
     ]
-    latest = workspace.latest_run() if (root / MARK).exists() else None
-    stages += _later(recipe, workspace, latest, settled=not new and not missing, files=files)
+    run = _same(recipe, workspace, samples) if not new and not lacking else None
+    stages += _later(run) if run else _at_most(recipe, len(known))
     return {
         "recipe": recipe.name,
         "workspace": str(root),
-        "files": files,
-        "stages": stages,
-        "training_steps": recipe.train.steps,
-        "estimate_seconds": round((len(missing) + new) * SECONDS_A_PICTURE, 1),
+        "files": len(known),
+        "stages": [asdict(one) for one in stages],
+        "estimate_seconds": round((lacking + new) * SECONDS_A_PICTURE, 1),
     }
 
 
-def _later(
-    recipe: Recipe, workspace: Workspace, latest: Path | None, *, settled: bool, files: int
-) -> list[dict[str, Any]]:
-    """The stages behind measuring: exact where the latest run was of this very recipe and no file is new."""
-    from pipeline.run import Run
+def _known(folder: Path, workspace: Workspace) -> Iterator[tuple[str, str | None]]:
+    """Path of each file, with its sample id if it was read before and looks the same."""
+    seen = folder_source.seen(folder, workspace)
+    for path in sorted(folder_source.files(folder), key=folder_source.shown):
+        yield str(path), seen.get(folder_source.identity(path, folder))
 
-    run = Run.open(workspace, latest.name) if latest else None
-    same = run is not None and settled and run.recipe.digest == recipe.digest
-    if not same or run is None or not run.json("trainset"):
-        names = ("caption", "latents", "texts")
-        return [{"stage": name, "cached": None, "missing": files, "exact": False} for name in names] + [
-            {"stage": "train", "cached": None, "missing": recipe.train.steps, "exact": False}
-        ]
-    found: list[dict[str, Any]] = []
-    for stat in run.stats():
-        if stat.name in ("caption", "latents", "texts"):
-            rows = stat.computed + stat.cached
-            found.append({"stage": stat.name, "cached": rows, "missing": 0, "exact": True})
-    trained = (
-        workspace.root / "trainings" / identity_of(run, models.locate(recipe.base_model.id, recipe.base_model.revision))
-    )
-    done = recipe.train.steps if (trained / "done.json").exists() else 0
-    return [*found, {"stage": "train", "cached": done, "missing": recipe.train.steps - done, "exact": True}]
+
+def _unmeasured(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]) -> int:
+    """How many samples (by id, with a file name) at least one measurer has no row for."""
+    wanted = set(fused.requests_of(samples).values())
+    lacking: set[Any] = set()
+    for measurer, params in measurers(recipe):
+        folder = workspace.table_folder(name_of(measurer), fused.fingerprint_of(measurer, params))
+        lacking |= wanted - stored_requests(folder, fused.KEY)
+    return len(lacking)
+
+
+def _same(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]) -> Run | None:
+    """The latest run, where it was of this recipe and nothing that it read has changed since."""
+    latest = workspace.latest_run() if (workspace.root / MARK).exists() else None
+    if latest is None:
+        return None
+    run = Run.open(workspace, latest.name)
+    read = {row["sample_id"] for row in run.rows("origins") if row["sample_id"]}
+    if run.recipe.digest != recipe.digest or read != set(samples):
+        return None
+    began = (run.folder / "recipe.yaml").stat().st_mtime_ns
+    folders = [workspace.decisions, *(source.path for source in recipe.sources)]
+    beside = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return None if any(path.stat().st_mtime_ns > began for path in beside) else run
+
+
+def _later(run: Run) -> list[StageOutlook]:
+    """The stages behind measuring as the run left them; what it did not get to is missing."""
+    did = {stat.name: stat.computed + stat.cached for stat in run.stats()}
+    kept = len(run.rows("kept"))
+    steps = run.recipe.train.steps
+    done = steps if run.json("trainset") and (run.training / "done.json").exists() else 0
+    return [
+        *(StageOutlook(name, did[name], 0) if name in did else _unknown(name, kept, run.recipe) for name in LATER),
+        StageOutlook("train", done, steps - done),
+    ]
+
+
+def _at_most(recipe: Recipe, files: int) -> list[StageOutlook]:
+    unknown = (_unknown(name, files, recipe) for name in LATER)
+    return [*unknown, StageOutlook("train", None, recipe.train.steps, exact=False)]
+
+
+def _unknown(stage: str, pictures: int, recipe: Recipe) -> StageOutlook:
+    views = recipe.augment.views if stage == "latents" else 1
+    return StageOutlook(stage, None, pictures * views, exact=False)
 
 
 def words(found: dict[str, Any]) -> str:
@@ -85,11 +118,13 @@ def words(found: dict[str, Any]) -> str:
     lines = [
         f"{found['recipe']} in {found['workspace']}: {found['files']} files",
         "",
-        f"  {'stage':<12}{'cached':>9}{'missing':>14}",
+        f"  {'stage':<10}{'cached':>8}  missing",
     ]
     for one in found["stages"]:
         cached = "?" if one["cached"] is None else one["cached"]
         missing = one["missing"] if one["exact"] else f"at most {one['missing']}"
-        lines.append(f"  {one['stage']:<12}{cached:>9}{missing:>14}")
-    lines += ["", f"reading and measuring takes about {found['estimate_seconds']} s; nothing was run"]
-    return "\n".join(lines)
+        unit = " steps" if one["stage"] == "train" else ""
+        lines.append(f"  {one['stage']:<10}{cached:>8}  {missing}{unit}")
+    seconds = found["estimate_seconds"]
+    told = f"reading and measuring takes about {seconds} s" if seconds else "nothing to read or measure"
+    return "\n".join([*lines, "", f"{told}; nothing was run"])

@@ -1,13 +1,18 @@
 """The story of a run: which steps there are, in which order, and what each one does to the run's files."""
 
+import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline import plugins
-from pipeline.errors import RecipeError
+from pipeline import augment, model_files, plugins
+from pipeline.errors import InputError, RecipeError
+from pipeline.hub import is_id
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools
+from pipeline.steps.measure import measurers, params_of
 
 STEPS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("ingest", "measure", "select", "caption"),
@@ -32,31 +37,13 @@ def do(run: Run, step: str, tools: Tools) -> str:
 
 
 def check(recipe: Recipe) -> None:
-    """Find what is wrong with a recipe before anything is touched: names of plug-ins, columns, folders, transforms.
+    """Find what can be found wrong with a recipe within a second or two: folders, names of plug-ins, columns, paths.
 
     Raises:
-        RecipeError: a scorer, captioner, method, column or transform is unknown; the message suggests the nearest.
+        RecipeError: a scorer, captioner, method or column is unknown; the message suggests the nearest.
         InputError: a source's folder is not there.
-        ModelError: the base model is not there and cannot be had.
+        ModelError: a model's folder is not there, or what is there is no model.
     """
-    import difflib
-
-    from pipeline import augment, models
-    from pipeline.errors import InputError
-    from pipeline.steps.measure import measurers, params_of
-
-    columns = [name for measurer, _ in measurers(recipe) for name in measurer.ADDS.names]
-    for column in recipe.select:
-        if column not in columns:
-            scorer = column.partition("__")[0]
-            known = {name.partition("__")[0] for name in columns}
-            near = difflib.get_close_matches(column, columns, 1) or difflib.get_close_matches(scorer, known, 1)
-            remedy = f"Did you mean {near[0]!r}?" if near else "`gesso list scorers` shows the columns."
-            raise RecipeError("no scorer measures this column", field=f"select.{column}", value=column, remedy=remedy)
-    captioner = plugins.load("captioners", recipe.caption.captioner, field="caption.captioner")
-    params_of(captioner, recipe.caption.captioner_params, field="caption.params")
-    plugins.load("methods", recipe.train.method, field="train.method")
-    augment.check(recipe.augment.transforms)
     for position, source in enumerate(recipe.sources):
         if not source.path.is_dir():
             raise InputError(
@@ -65,4 +52,63 @@ def check(recipe: Recipe) -> None:
                 value=str(source.path),
                 remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
             )
-    models.locate(recipe.base_model.id, recipe.base_model.revision)
+    plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
+    plugins.find("methods", recipe.train.method, field="train.method")
+    _check_columns(recipe)
+    for model in _models(recipe):
+        if not model.on_hub:
+            model.locate()
+
+
+def check_all(recipe: Recipe, steps: Collection[str] = ALL_STEPS) -> None:
+    """Find all that is wrong with a recipe before anything is touched, fetching the models that `steps` need.
+
+    Raises:
+        RecipeError: what `check` raises, and: a transform or a parameter of the captioner is unknown or out of range.
+        InputError: a source's folder is not there.
+        ModelError: a model is not there and cannot be had.
+    """
+    check(recipe)
+    if "caption" in steps:
+        captioner = plugins.load("captioners", recipe.caption.captioner, field="caption.captioner")
+        captioner.weights(params_of(captioner, recipe.caption.captioner_params, field="caption.params"))
+    if "trainset" in steps:
+        augment.check(recipe.augment.transforms)
+    for model in _models(recipe):
+        if model.step in steps:
+            model.locate()
+
+
+@dataclass(frozen=True)
+class _Model:
+    step: str
+    reference: str
+    revision: str | None
+    part: str
+    field: str
+
+    @property
+    def on_hub(self) -> bool:
+        return is_id(self.reference) and self.reference != "starter" and not Path(self.reference).is_dir()
+
+    def locate(self) -> None:
+        model_files.locate(self.reference, self.revision, part=self.part, field=self.field)
+
+
+def _models(recipe: Recipe) -> list[_Model]:
+    """The models that a recipe names, each with the first step that needs it; a captioner knows its own."""
+    found = [_Model("trainset", recipe.base_model.id, recipe.base_model.revision, "base", "base_model.id")]
+    if recipe.evaluate.prompts:
+        found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
+    return found
+
+
+def _check_columns(recipe: Recipe) -> None:
+    columns = [name for measurer, _ in measurers(recipe) for name in measurer.ADDS.names]
+    for column in recipe.select:
+        if column not in columns:
+            scorer = column.partition("__")[0]
+            known = {name.partition("__")[0] for name in columns}
+            near = difflib.get_close_matches(column, columns, 1) or difflib.get_close_matches(scorer, known, 1)
+            remedy = f"Did you mean {near[0]!r}?" if near else "`gesso list scorers` shows the columns."
+            raise RecipeError("no scorer measures this column", field=f"select.{column}", value=column, remedy=remedy)

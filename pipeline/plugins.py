@@ -17,17 +17,26 @@ def names(kind: str) -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_"))
 
 
-def load(kind: str, name: str, *, field: str) -> Any:  # noqa: ANN401 (a module, whose contract depends on the kind)
-    """Import a plug-in.
+def find(kind: str, name: str, *, field: str) -> None:
+    """See that there is a plug-in of this name, without importing it.
 
     Raises:
-        RecipeError: there is none of this name; the message suggests the nearest, and names `field`.
+        RecipeError: there is none; the message suggests the nearest, and names `field`.
     """
     known = names(kind)
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         remedy = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
         raise RecipeError(f"there is no such {kind.removesuffix('s')}", field=field, value=name, remedy=remedy)
+
+
+def load(kind: str, name: str, *, field: str) -> Any:  # noqa: ANN401 (a module, whose contract depends on the kind)
+    """Import a plug-in.
+
+    Raises:
+        RecipeError: there is none of this name; the message suggests the nearest, and names `field`.
+    """
+    find(kind, name, field=field)
     return importlib.import_module(f"pipeline.{kind}.{name}")
 
 

@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from pipeline import models
+from pipeline import model_files, models
 from pipeline.errors import ModelError
 
 
@@ -181,6 +181,6 @@ def test_a_family_that_is_not_supported_is_named(model):
 
 
 def test_a_missing_starter_tells_how_to_build_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "STARTER", tmp_path)
+    monkeypatch.setattr(model_files, "STARTER", tmp_path)
     with pytest.raises(ModelError, match="gesso starter build"):
         models.locate("starter")

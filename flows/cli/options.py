@@ -45,7 +45,7 @@ def recipe_options(command: Command) -> Command:
 
 
 def load(recipe: Path, settings: tuple[str, ...]) -> "Recipe":
-    """The recipe with its settings, checked, so that a mistake is told before anything is touched.
+    """The recipe with its settings, and what is wrong with it that can be seen at once.
 
     Raises:
         UserError: it cannot be read, or asks for something that is not there.

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from pipeline import models, plugins
-from pipeline.manifest import digest
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps import evaluate
@@ -17,19 +16,12 @@ from pipeline.steps.trainset import examples
 from pipeline.workspace import write_bytes
 
 
-def identity_of(run: Run, base: Path) -> str:
-    """Name of the training: the training set, the settings, and the base model's weights."""
-    parts = [models.weights_hash(base, part) for part in ("unet", "vae", "text_encoder")]
-    settings = run.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
-    return digest([run.json("trainset")["digest"], settings, parts])[:24]
-
-
 def run(run: Run, tools: Tools) -> str:
     """Train, or find the training done; saves `training` with the folder of the weights."""
     began = time.monotonic()
     recipe, base = run.recipe, run.recipe.base_model
     located = models.locate(base.id, base.revision)
-    folder = run.workspace.root / "trainings" / identity_of(run, located)
+    folder = run.training
     done = folder / "done.json"
     computed = 0
     if not done.exists():
