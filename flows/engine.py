@@ -45,8 +45,9 @@ def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "",
     if until:
         steps = steps[: steps.index(until) + 1]
     began = time.monotonic()
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        Workspace.create(folder)  # what cannot become a workspace is told before the slow checks, and a new one made after
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        # a file or a folder of other things is told of before the slow checks; nothing new is made before them
+        Workspace.create(folder)
     plan.check_all(recipe, steps)
     workspace = Workspace.create(folder)
     with workspace.lock("run"):
