@@ -58,14 +58,16 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
     base = run.recipe.base_model
     folder = models.locate(base.id, base.revision)
     shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
+    params = latents.Params(buckets=run.recipe.buckets, **shared)
     moments = ensure(
         latents,  # type: ignore[arg-type]
         rows,
-        latents.Params(buckets=run.recipe.buckets, **shared),
+        params,
         tools,
         weights=models.weights_hash(folder, "vae"),
         cache=True,
         shard=LATENTS_SHARD,
+        header=latents.header(params),
     )
     prompts = [*run.recipe.evaluate.prompts, run.recipe.evaluate.negative_prompt]
     captions = sorted({"", *(row["caption"] for row in rows), *prompts})

@@ -13,19 +13,22 @@ from pipeline.settings import Buckets
 
 @dataclass(frozen=True)
 class Placement:
-    """How a picture comes into its bucket: resized to cover it, then cut around the middle. All in pixels."""
+    """How a picture comes into its bucket: cut to the bucket's aspect around the middle, then resized. All in pixels.
+
+    Cut first, so that a strip of 1 x 20000 is never blown up to 5 million rows. The cut is in whole pixels of the
+    picture, which stretches it by at most half a pixel of them.
+    """
 
     width: int
     height: int
-    resized_width: int
-    resized_height: int
+    """The bucket's."""
     left: int
     top: int
-
-    @property
-    def cut(self) -> float:
-        """Share of the resized picture that lies outside the bucket, 0 to 1."""
-        return 1 - self.width * self.height / (self.resized_width * self.resized_height)
+    cut_width: int
+    cut_height: int
+    """The part of the picture that fills the bucket, in the picture's own pixels."""
+    lost: float
+    """Share of the picture outside that part, 0 to 1."""
 
 
 @lru_cache(maxsize=16)
@@ -53,18 +56,22 @@ def place(width: int, height: int, buckets: Buckets) -> Placement:
     best = min(
         sizes(buckets), key=lambda size: (round(abs(math.log(size[0] / size[1]) - aspect), 9), -size[0] * size[1])
     )
-    scale = max(best[0] / width, best[1] / height)
-    resized = (max(best[0], round(width * scale)), max(best[1], round(height * scale)))
-    return Placement(*best, *resized, (resized[0] - best[0]) // 2, (resized[1] - best[1]) // 2)
+    cut_width = max(1, min(width, round(height * best[0] / best[1])))
+    cut_height = max(1, min(height, round(width * best[1] / best[0])))
+    return Placement(
+        *best,
+        left=(width - cut_width) // 2,
+        top=(height - cut_height) // 2,
+        cut_width=cut_width,
+        cut_height=cut_height,
+        lost=1 - cut_width * cut_height / (width * height),
+    )
 
 
 def fit(pixels: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
-    """Resize and cut H x W x 3 pixels to their bucket; area averaging when shrinking, cubic when enlarging."""
-    shrinking = placement.resized_width < pixels.shape[1]
-    resized = cv2.resize(
-        pixels,
-        (placement.resized_width, placement.resized_height),
-        interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC,
-    )
-    cut = resized[placement.top : placement.top + placement.height, placement.left : placement.left + placement.width]
-    return np.ascontiguousarray(cut, np.uint8)
+    """Cut and resize H x W x 3 pixels to their bucket; area averaging when shrinking, cubic when enlarging."""
+    bottom, right = placement.top + placement.cut_height, placement.left + placement.cut_width
+    cut = pixels[placement.top : bottom, placement.left : right]
+    shrinking = placement.width * placement.height < placement.cut_width * placement.cut_height
+    how = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+    return np.ascontiguousarray(cv2.resize(cut, (placement.width, placement.height), interpolation=how), np.uint8)

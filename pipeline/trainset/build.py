@@ -1,6 +1,7 @@
 """Puts a training set together: its rows, its digest, and the folder that says what it is and whom it owes."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,34 +34,35 @@ NAMED = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "rep
 
 
 def compose(template: str, *, body: str, class_: str | None, trigger: str | None) -> str:
-    """The caption that training reads: the template filled, without the gaps that empty parts leave."""
-    text = template.format(body=body.strip(), **{"class": class_ or "", "trigger": trigger or ""})
-    parts = [" ".join(part.split()) for part in text.split(",")]
+    """The caption that training reads: the template filled, without the gaps that empty parts leave.
+
+    The template's commas part it; a part that comes out empty goes with its comma. The body's own commas stay.
+    """
+    values = {"body": body, "class": class_ or "", "trigger": trigger or ""}
+    parts = [" ".join(part.format(**values).split()).strip(" ,") for part in template.split(",")]
     return ", ".join(part for part in parts if part)
 
 
 def rows_of(kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Augment) -> list[Row]:
     """The manifest's rows: every view of every kept picture; `captions` are the composed ones by sample id."""
-    rows = []
+    rows: list[Row] = []
     for one in sorted(kept, key=lambda each: each.sample_id):
         caption = captions[one.sample_id]
         allowed, refused = augment.effective(augmentation.transforms, caption, insist=augmentation.insist)
         views = augmentation.views if one.split == "train" and allowed else 1
-        for view in range(views):
-            rows.append(
-                {
-                    "sample_id": one.sample_id,
-                    "pixel_id": one.pixel_id,
-                    "view": view,
-                    "transforms": json.dumps(list(allowed) if view else []),
-                    "refused": list(refused) if view else [],
-                    "caption": caption,
-                    "split": one.split,
-                    "repeats": int(one.origins[0]["repeats"]),
-                    "origins": sorted(origin["origin"] for origin in one.origins),
-                    "licenses": sorted({origin["license"] or "unknown" for origin in one.origins}),
-                }
-            )
+        shared = {
+            "sample_id": one.sample_id,
+            "pixel_id": one.pixel_id,
+            "caption": caption,
+            "split": one.split,
+            "repeats": int(one.origins[0]["repeats"]),
+            "origins": sorted(origin["origin"] for origin in one.origins),
+            "licenses": sorted({origin["license"] or "unknown" for origin in one.origins}),
+        }
+        told = {"transforms": json.dumps(list(allowed)), "refused": list(refused)}
+        rows += [
+            {**shared, "view": view, **(told if view else {"transforms": "[]", "refused": []})} for view in range(views)
+        ]
     return rows
 
 
@@ -72,13 +74,15 @@ def name(rows: Sequence[Row]) -> str:
 def write(
     workspace: Workspace, rows: Sequence[Row], kept: Sequence[Kept], *, title: str, provenance: Mapping[str, Any]
 ) -> Path:
-    """Write manifest.parquet, card.md and ATTRIBUTION.md of a training set, once; its folder is returned."""
+    """Write manifest.parquet, card.md and ATTRIBUTION.md of a training set; its folder is returned.
+
+    Written again for a set that is there: where a picture lies is no part of the name, but whom to thank may be new.
+    """
     named = name(rows)
     folder = workspace.trainsets / named
-    if not (folder / "manifest.parquet").exists():
-        write_bytes(folder / "card.md", _card(rows, title, named, provenance).encode())
-        write_bytes(folder / "ATTRIBUTION.md", _attribution(kept).encode())
-        write_table(folder / "manifest.parquet", table_of(rows, MANIFEST))
+    write_bytes(folder / "card.md", _card(rows, title, named, provenance).encode())
+    write_bytes(folder / "ATTRIBUTION.md", _attribution(kept).encode())
+    write_table(folder / "manifest.parquet", table_of(rows, MANIFEST))
     return folder
 
 
@@ -92,23 +96,22 @@ def _card(rows: Sequence[Row], title: str, named: str, provenance: Mapping[str, 
         f"license: {json.dumps(sorted(licenses)) if len(licenses) != 1 else json.dumps(next(iter(licenses)))}",
         "task_categories: [text-to-image]",
         "---",
-        f"# Training set {title}",
+        f"# Training set {_plain(title)}",
         "",
-        f"Digest `{named}`. {len(pictures)} pictures in {len(rows)} views: "
+        f"Digest `{named}`. {len(pictures)} pictures in {len(rows)} views:",
         f"{splits['train']} to train on, {splits['held_out']} held out and never trained on.",
         "",
         "## Licences",
-        *(f"- {license_}: {count} pictures" for license_, count in sorted(licenses.items())),
+        *(f"- {_plain(license_)}: {count} pictures" for license_, count in sorted(licenses.items())),
         "",
         "Whom to name stands in ATTRIBUTION.md.",
         "",
         "## How it was made",
-        *(f"- {key}: {value}" for key, value in provenance.items()),
+        *(f"- {_plain(key)}: {_plain(str(value))}" for key, value in provenance.items()),
         "",
         "## Use",
-        "These pictures were selected automatically by rules and by people's decisions; nobody has looked for faces, "
-        "biases or harmful content unless the rules above say so. Do not use models trained on them to pass "
-        "off pictures of real people as real.",
+        "These pictures were selected by rules and by people's decisions. Nobody has looked for faces, biases or",
+        "harmful content. Do not use models trained on them to pass off pictures of real people as real.",
         "",
     ]
     return "\n".join(lines)
@@ -121,6 +124,23 @@ def _attribution(kept: Sequence[Kept]) -> str:
             told = origin["attribution"] or ", ".join(
                 str(origin[name]) for name in ("creator", "source_url", "license_url") if origin[name]
             )
-            said = f": {told}" if told else ""
-            lines.append(f"- `{origin['origin']}` ({origin['license'] or 'licence unknown'}){said}")
+            said = f": {_plain(told)}" if told else ""
+            lines.append(f"- {_code(origin['origin'])} ({_plain(origin['license'] or 'licence unknown')}){said}")
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text in one line that Markdown and HTML take for nothing else."""
+    return re.sub(r"[\\`*\[\]<>]|^[#+-]", r"\\\g<0>", _line(text))
+
+
+def _code(text: str) -> str:
+    """Text as a code span, fenced by more backticks than it has in a row."""
+    line = _line(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line}{fence}"
+
+
+def _line(text: str) -> str:
+    """Text with what would end a line, or is not to be seen, escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -1,9 +1,11 @@
-"""Stage: the VAE's posterior moments of every view, raw (mean and log-variance, neither sampled, scaled nor shifted)."""
+"""Stage: the VAE's posterior moments of every view, raw: mean and log-variance, not sampled, scaled or shifted."""
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from pipeline.settings import Buckets
 from pipeline.stage import Tools
 from pipeline.trainset import views
 
-VERSION = 1
+VERSION = 2
 KEY = ("sample_id", "view")
 READS = ("pixel_id", "transforms")
 BATCH_PIXELS = 4 * 512 * 512
@@ -31,8 +33,8 @@ ADDS = pa.schema(
         pa.field("latents__width", pa.int32(), metadata={b"description": b"w, in latent pixels"}),
         pa.field("latents__original_height", pa.int32(), metadata={b"description": b"of the canonical pixels"}),
         pa.field("latents__original_width", pa.int32(), metadata={b"description": b"of the canonical pixels"}),
-        pa.field("latents__top", pa.int32(), metadata={b"description": b"of the cut, in resized pixels"}),
-        pa.field("latents__left", pa.int32(), metadata={b"description": b"of the cut, in resized pixels"}),
+        pa.field("latents__top", pa.int32(), metadata={b"description": b"of the cut, in pixels of the uncut view"}),
+        pa.field("latents__left", pa.int32(), metadata={b"description": b"of the cut, in pixels of the uncut view"}),
     ]
 )
 
@@ -46,19 +48,43 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     revision: str | None = Field(None, exclude=True, description="commit of the hub model")
 
 
+def header(params: Params) -> dict[str, str]:
+    """What a reader of the moments needs beside them: (sample of the moments - shift) * scale is what a UNet sees.
+
+    Raises:
+        ModelError: the model is not there and cannot be had.
+    """
+    config = models.vae_config(params.base, revision=params.revision)
+    return {
+        "scale": str(config["scaling_factor"]),
+        "shift": str(config.get("shift_factor") or 0.0),
+        "dtype": "float32",
+        **{name: metadata.version(name) for name in ("torch", "diffusers")},
+    }
+
+
 def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[str, Any]]:
     """Encode the rows' views; a row's `transforms` is the JSON of what its caption allows."""
+    by_sample: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        by_sample[row["sample_id"]].append(place)
 
-    def look(row: Row) -> views.View | str:
+    def look(sample_id: str) -> list[tuple[int, views.View | str]]:
+        places = by_sample[sample_id]
         try:
-            picture = imaging.decode(tools.read(row["sample_id"]))
+            pixels = imaging.decode(tools.read(sample_id)).pixels
         except PictureError as error:
-            return str(error)
-        return views.make(picture.pixels, row["pixel_id"], row["view"], json.loads(row["transforms"]), params.buckets)
+            return [(place, str(error)) for place in places]
+        asked = [(place, rows[place]) for place in places]
+        return [
+            (place, views.make(pixels, row["pixel_id"], row["view"], json.loads(row["transforms"]), params.buckets))
+            for place, row in asked
+        ]
 
     vae = models.load_vae(params.base, revision=params.revision, device=tools.device)
     with ThreadPoolExecutor(tools.workers) as pool:
-        seen = list(pool.map(look, rows))
+        found = dict(chain.from_iterable(pool.map(look, by_sample)))
+    seen = [found[place] for place in range(len(rows))]
     by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
     made: list[Mapping[str, Any]] = [{"error": one} if isinstance(one, str) else {} for one in seen]
     for place, view in enumerate(seen):

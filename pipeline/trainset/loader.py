@@ -1,9 +1,13 @@
 """Reads a training set's rows from the cache: what the methods see as `Examples`."""
 
+from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +15,61 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from pipeline.errors import GessoError
 from pipeline.manifest import Row
 from pipeline.stage import Stored
 from pipeline.training.data import Batch
 
 IN_MEMORY_BYTES = 2 * 2**30
-"""Moments up to this many bytes are held in memory; beyond, a row's shard is read when its turn comes."""
+"""Moments, and as much again of texts, up to this many bytes stay in memory; beyond that, the latest read."""
+
+
+class Cells:
+    """Rows of stored shards, read a row group at a time (8 MB at most), of which the recent ones stay in memory."""
+
+    def __init__(self, stored: Stored, columns: Sequence[str], *, limit: int) -> None:
+        self._places, self._columns, self._limit = stored.places(), list(columns), limit
+        self._ends: dict[Path, list[int]] = {}
+        self._held: OrderedDict[tuple[Path, int], pa.Table] = OrderedDict()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in memory."""
+        return sum(table.nbytes for table in self._held.values())
+
+    def row(self, number: int) -> Row:
+        """The columns of one of the wanted rows, by its number."""
+        path, place = self._places[number]
+        ends = self._ends_of(path)
+        group = bisect_right(ends, place)
+        table = self._group(path, group)
+        within = place - (ends[group - 1] if group else 0)
+        return {name: table[name][within].as_py() for name in self._columns}
+
+    def _ends_of(self, path: Path) -> list[int]:
+        if path not in self._ends:
+            found = pq.read_metadata(path)
+            self._ends[path] = list(accumulate(found.row_group(at).num_rows for at in range(found.num_row_groups)))
+        return self._ends[path]
+
+    def _group(self, path: Path, group: int) -> pa.Table:
+        table = self._held.pop((path, group), None)
+        if table is None:
+            with pq.ParquetFile(path) as file:
+                table = file.read_row_group(group, columns=self._columns)
+            while self._held and self.held_bytes + table.nbytes > self._limit:
+                self._held.popitem(last=False)
+        self._held[path, group] = table
+        return table
 
 
 @dataclass
 class ParquetExamples:
-    """Rows of a training set with their latents and texts in the cache; `rows` are the manifest's, in its order."""
+    """Rows of a training set with their latents and texts in the cache.
+
+    `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
+    one. `limit` bounds the bytes that latents, and again texts, take in memory.
+    """
 
     rows: Sequence[Row]
     latents: Stored
@@ -29,59 +77,60 @@ class ParquetExamples:
     digest: str
     scale: float
     shift: float = 0.0
-    _shards: dict[Path, pa.Table] = field(default_factory=dict)
+    limit: int = IN_MEMORY_BYTES
 
     @cached_property
     def sizes(self) -> Sequence[tuple[int, int]]:
-        """Height and width of every row's latents."""
-        table = self.latents.table(["latents__height", "latents__width"])
-        heights, widths = table["latents__height"].to_pylist(), table["latents__width"].to_pylist()
-        return list(zip(heights, widths, strict=True))
+        """Height and width of every row's latents.
 
-    @property
+        Raises:
+            GessoError: a row has none, since its picture could not be read again.
+        """
+        found = self.latents.table(["latents__height", "latents__width"]).to_pylist()
+        for row in found:
+            if row["error"]:
+                raise GessoError(f"picture {row['sample_id']} has no latents: {row['error']}")
+        return [(row["latents__height"], row["latents__width"]) for row in found]
+
+    @cached_property
     def repeats(self) -> Sequence[int]:
         """How often every row comes in an epoch."""
         return [row["repeats"] for row in self.rows]
 
     @cached_property
-    def _embeddings(self) -> dict[str, Tensor]:
-        return {
-            row["caption"]: _tensor(row["texts__embedding"], row["texts__tokens"], row["texts__width"])
-            for row in self.texts.table().to_pylist()
-        }
-
-    @property
     def empty_text(self) -> Tensor:
         """The empty caption's embedding."""
-        return self._embeddings[""]
-
-    @cached_property
-    def _places(self) -> list[tuple[Path, int]]:
-        return self.latents.places()
-
-    def _moments(self, row: int) -> Tensor:
-        path, place = self._places[row]
-        table = self._shards.get(path)
-        if table is None:
-            columns = ["latents__moments", "latents__channels", "latents__height", "latents__width"]
-            table = pq.read_table(path, columns=columns)
-            held = sum(one.nbytes for one in self._shards.values())
-            if held + table.nbytes > IN_MEMORY_BYTES:
-                self._shards.clear()
-            self._shards[path] = table
-        found = {name: table[name][place].as_py() for name in table.column_names}
-        shape = (found["latents__channels"], found["latents__height"], found["latents__width"])
-        return _tensor(found["latents__moments"], *shape)
+        return self._text("")
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Read rows of one size: their moments, and the embedding of their own caption."""
         return Batch(
             moments=torch.stack([self._moments(row) for row in rows]),
-            text=torch.stack([self._embeddings[self.rows[row]["caption"]] for row in rows]),
+            text=torch.stack([self._text(self.rows[row]["caption"]) for row in rows]),
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
             rows=tuple(rows),
         )
 
+    @cached_property
+    def _latent_cells(self) -> Cells:
+        names = ("moments", "channels", "height", "width")
+        return Cells(self.latents, [f"latents__{name}" for name in names], limit=self.limit)
 
-def _tensor(data: bytes, *shape: int) -> Tensor:
+    @cached_property
+    def _text_cells(self) -> Cells:
+        names = ("embedding", "tokens", "width")
+        return Cells(self.texts, [f"texts__{name}" for name in names], limit=self.limit)
+
+    @cached_property
+    def _captions(self) -> dict[str, int]:
+        return {request[0]: number for number, request in enumerate(self.texts.wanted)}
+
+    def _moments(self, row: int) -> Tensor:
+        return _tensor(*self._latent_cells.row(row).values())
+
+    def _text(self, caption: str) -> Tensor:
+        return _tensor(*self._text_cells.row(self._captions[caption]).values())
+
+
+def _tensor(data: Any, *shape: int) -> Tensor:  # noqa: ANN401 (bytes, as float32 in C order)
     return torch.from_numpy(np.frombuffer(data, np.float32).reshape(shape).copy())
