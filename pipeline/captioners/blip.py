@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, Field
 
@@ -60,7 +61,8 @@ def caption(rows: Sequence[Row], params: Params, *, device: str = "cpu") -> list
     size = 1 if params.top_p else params.batch_size
     said: list[str] = []
     for start in range(0, len(rows), size):
-        pictures = [row["pixels"] for row in rows[start : start + size]]
+        # copies, since canonical pixels are read-only and torch takes none such
+        pictures = [np.array(row["pixels"]) for row in rows[start : start + size]]
         # transformers draws from the global stream alone
         with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device != "cpu" else []):
             torch.manual_seed(params.seed)
