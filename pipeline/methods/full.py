@@ -97,3 +97,9 @@ def train(
         average.apply()
         unet.eval()
     return Result(folder / "weights", settings.steps, record.losses(), time.monotonic() - begun)
+
+
+def load(unet: UNet2DConditionModel, folder: Path) -> UNet2DConditionModel:
+    """The base model's `unet` with the trained weights in `folder` (a result's), where it lies."""
+    weights.load_unet(unet, folder / "unet")
+    return unet

@@ -127,3 +127,9 @@ def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConf
         if one.requires_grad:
             one.data = one.data.to(torch.float32)
     return config
+
+
+def load(unet: UNet2DConditionModel, folder: Path) -> UNet2DConditionModel:
+    """The base model's `unet` with the trained weights in `folder` (a result's), where it lies."""
+    unet.load_lora_adapter(folder, prefix="unet", weight_name=weights.LORA_FILE)
+    return unet

@@ -38,7 +38,7 @@ def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
     )
 
 
-def train(tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 128) -> BlipForConditionalGeneration:
+def train(tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 64) -> BlipForConditionalGeneration:
     """Train with the captioning loss on drawn pictures; the words' order is fixed, so that the loss rewards looking."""
     model = build(tokenizer)
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]

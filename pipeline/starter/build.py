@@ -28,7 +28,7 @@ from pipeline.starter import blip, clip, pictures, quality, unet, vae
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 2000, "unet": 2500}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 1600, "unet": 2500}
 CAPTIONS = 5_000
 
 

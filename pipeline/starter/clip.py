@@ -34,7 +34,7 @@ def build(tokenizer: CLIPTokenizer) -> CLIPModel:
     return CLIPModel(config)
 
 
-def train(tokenizer: CLIPTokenizer, work: Path, *, steps: int, batch: int = 256) -> CLIPModel:
+def train(tokenizer: CLIPTokenizer, work: Path, *, steps: int, batch: int = 128) -> CLIPModel:
     """Train with CLIP's symmetric contrastive loss (Radford et al. 2021) on drawn pictures and their captions."""
     from pipeline.starter.fit import fit
 

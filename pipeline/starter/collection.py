@@ -61,7 +61,7 @@ def demo(folder: Path) -> dict[str, str]:
         smaller = cv2.resize(good[number].pixels, (96, 96), interpolation=cv2.INTER_AREA)
         put(f"smaller-{number}.png", _encoded(np.asarray(smaller, np.uint8)), "near-duplicate")
         put(f"recompressed-{number}.jpg", _encoded(good[10 + number].pixels, "JPEG"), "near-duplicate")
-    put("copy-of-robot-20.png", _encoded(good[20].pixels), "same bytes")
+    put("twin-of-robot-20.png", _encoded(good[20].pixels), "same bytes")
     put("reencoded-robot-21.bmp", _encoded(good[21].pixels, "BMP"), "same pixels")
     for number in range(3):
         extra = [pictures.subject("robot", 1000 + 10 * number + kind, side=SIDE).pixels for kind in range(4)]

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import imaging, models
+from pipeline import bootstrap, imaging, models, plugins, sampling
 from pipeline.manifest import Row, digest, table_of
-from pipeline.metrics import bootstrap, clip_image, clip_score, sampling, stable_loss
+from pipeline.metrics import clip_image, clip_score, stable_loss
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps.trainset import examples
+from pipeline.trainset import views
 from pipeline.workspace import write_table
 
 MOST_PICTURES = 32
@@ -37,7 +38,13 @@ LOSSES = pa.schema(
     ]
 )
 SCORES = pa.schema(
-    [("step", pa.int32()), ("metric", pa.string()), ("prompt", pa.string()), ("seed", pa.int64()), ("value", pa.float64())]
+    [
+        ("step", pa.int32()),
+        ("metric", pa.string()),
+        ("prompt", pa.string()),
+        ("seed", pa.int64()),
+        ("value", pa.float64()),
+    ]
 )
 METRICS = pa.schema(
     [
@@ -107,3 +114,129 @@ class Evaluation:
             {"step": step, "prompt": prompt, "seed": seed, "png": imaging.encode_png(pixels)}
             for (prompt, seed), pixels in zip(pairs, pictures, strict=True)
         ]
+
+    def _losses(self, step: int, unet: Any) -> list[Row]:  # noqa: ANN401
+        base = self._run.recipe.base_model
+        scheduler = models.load_scheduler(base.id, revision=base.revision)
+        found = []
+        for split in ("train", "held_out"):
+            data = examples(self._run, split, self._tools)
+            plain = [place for place, row in enumerate(data.rows) if row["view"] == 0][:MOST_PICTURES]
+            if plain:
+                made = stable_loss.measure(unet, data, scheduler, rows=plain)
+                found += [{"step": step, "split": split, **_named(one)} for one in made]
+        return found
+
+    def _score(self, step: int, samples: Sequence[Row]) -> list[Row]:
+        if not samples:
+            return []
+        how = {"clip": self._run.recipe.evaluate.clip, "device": self._tools.device}
+        pictures = [imaging.decode(row["png"]).pixels for row in samples]
+        prompts = [row["prompt"] for row in samples]
+        scored = {
+            "clip_score": clip_score.measure(pictures, prompts, **how),
+            "clip_image": clip_image.measure(pictures, self._references(), **how),
+        }
+        return [
+            {"step": step, "metric": name, "prompt": row["prompt"], "seed": row["seed"], "value": value}
+            for name, values in scored.items()
+            for row, value in zip(samples, values, strict=True)
+        ]
+
+    def _references(self) -> list[np.ndarray[Any, Any]]:
+        """The training pictures that samples are compared with, each at its bucket's size."""
+        rows = [row for row in self._run.rows("views") if row["split"] == "train" and row["view"] == 0][:MOST_PICTURES]
+        found = []
+        for row in rows:
+            pixels = imaging.decode(self._tools.read(row["sample_id"])).pixels
+            found.append(views.make(pixels, row["pixel_id"], 0, [], self._run.recipe.buckets).pixels)
+        return found
+
+
+def run(run: Run, tools: Tools) -> str:
+    """Evaluate what is missing of base and trained model; save `metrics`, `stable_loss` and `samples_made`."""
+    began = time.monotonic()
+    training = run.json("training")
+    evaluation = Evaluation(run, tools, run.workspace.root / "trainings" / training["folder"])
+    last = training["steps"]
+    base = run.recipe.base_model
+    if not evaluation.has(0):
+        evaluation.step(0, models.load_unet(base.id, revision=base.revision, device=tools.device))
+    if not evaluation.has(last):
+        evaluation.step(last, _trained(run, tools))
+    losses, scores, samples = (evaluation.rows(name) for name in ("losses", "scores", "samples"))
+    run.save("stable_loss", _means(losses))
+    run.save("samples_made", table_of(samples, SAMPLES))
+    compared = compare(losses, scores, last)
+    run.save("metrics", table_of(compared, METRICS))
+    steps = len({row["step"] for row in losses})
+    note(tools, "evaluate", computed=evaluation.computed, asked=steps, began=began)
+    return f"{steps} checkpoints, {len(samples)} samples, {len(compared)} measures compared with the base model"
+
+
+def _named(one: stable_loss.Loss) -> Row:
+    return {"sample_id": one.sample_id, "timestep": one.timestep, "loss": one.loss}
+
+
+def compare(losses: Sequence[Row], scores: Sequence[Row], last: int) -> list[Row]:
+    """Each measure before (step 0) and after (`last`), paired by picture and timestep or by prompt and seed."""
+    found = []
+    held_out = any(row["split"] == "held_out" for row in losses)
+    for split in ("held_out", "train") if held_out else ("train",):
+        pairs = _pairs([row for row in losses if row["split"] == split], ("sample_id",), "loss", last)
+        of = "held-out pictures" if split == "held_out" else "training pictures"
+        found.append(_metric("stable loss", of, pairs, stable_loss))
+    for metric, module in (("clip_image", clip_image), ("clip_score", clip_score)):
+        pairs = _pairs([row for row in scores if row["metric"] == metric], ("prompt", "seed"), "value", last)
+        if pairs:
+            found.append(_metric(metric.replace("_", " "), "samples", pairs, module))
+    return found
+
+
+def _pairs(rows: Sequence[Row], key: Sequence[str], value: str, last: int) -> list[tuple[float, float]]:
+    """(before, after) for each key that has both, averaged over the rest, such as timesteps."""
+    found: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[tuple(row[name] for name in key)][row["step"]].append(row[value])
+    return [
+        (float(np.mean(steps[0])), float(np.mean(steps[last]))) for steps in found.values() if steps[0] and steps[last]
+    ]
+
+
+def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]], module: Any) -> Row:  # noqa: ANN401 (a plug-in)
+    before, after = zip(*pairs, strict=True)
+    interval = bootstrap.paired(before, after)
+    return {
+        "name": name,
+        "of": of,
+        "before": float(np.mean(before)),
+        "after": float(np.mean(after)),
+        "difference": interval.difference,
+        "low": interval.low,
+        "high": interval.high,
+        "higher_is_better": module.HIGHER_IS_BETTER,
+        "note": module.DESCRIPTION,
+    }
+
+
+def _means(losses: Sequence[Row]) -> pa.Table:
+    """Mean stable loss by step, split and timestep."""
+    found: dict[tuple[int, str, int], list[float]] = defaultdict(list)
+    for row in losses:
+        found[row["step"], row["split"], row["timestep"]].append(row["loss"])
+    return table_of(
+        [
+            {"step": step, "split": split, "timestep": timestep, "loss": float(np.mean(values))}
+            for (step, split, timestep), values in sorted(found.items())
+        ],
+        pa.schema([field for field in LOSSES if field.name != "sample_id"]),
+    )
+
+
+def _trained(run: Run, tools: Tools) -> Any:  # noqa: ANN401
+    """The UNet with what the training made of it, read back from its files."""
+    training, base = run.json("training"), run.recipe.base_model
+    weights = run.workspace.root / "trainings" / training["folder"] / training["weights"]
+    method = plugins.load("methods", training["method"], field="train.method")
+    unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
+    return method.load(unet, weights)
