@@ -2,35 +2,36 @@
 
 from pathlib import Path
 
+import click
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.types.entrypoint import EntrypointType
 
 from flows.retrain import retrain
-from pipeline.errors import InputError
+from flows.server import server
+from pipeline.workspace import Workspace
 
 
 def serve(recipe: Path, settings: tuple[str, ...], workspace: Path, *, cron: str | None, seconds: int | None) -> None:
-    """Serve until stopped: one re-training at a time, runs that collide are cancelled, a stop pauses nothing.
+    """Serve until stopped, on the schedule of either `cron` or `seconds`; a stop pauses nothing.
 
-    Raises:
-        InputError: neither or both of `cron` and `seconds` are given.
+    One re-training runs at a time: those that come meanwhile are cancelled by the server, and after a downtime those
+    that were missed find nothing new and are skipped.
     """
-    if (cron is None) == (seconds is None):
-        raise InputError(
-            "a schedule is needed",
-            field="--cron",
-            remedy="Give --cron '0 3 * * *' for every night, or --every SECONDS.",
+    place = Workspace.create(workspace)
+    when = f"at {cron} (UTC)" if cron else f"every {seconds} s"
+    with server(place.root) as address:
+        click.echo(f"re-training {recipe} {when}; Prefect's server: {address}; stop with Ctrl-C", err=True)
+        retrain.serve(
+            name=f"retrain-{recipe.stem}",
+            cron=cron,
+            interval=seconds,
+            parameters={
+                "recipe": str(recipe.resolve()),
+                "settings": list(settings),
+                "workspace": str(place.root.resolve()),
+            },
+            global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            pause_on_shutdown=False,
+            print_starting_message=False,
         )
-    retrain.serve(
-        name=f"retrain-{recipe.stem}",
-        cron=cron,
-        interval=seconds,
-        parameters={
-            "recipe": str(recipe.resolve()),
-            "settings": list(settings),
-            "workspace": str(workspace.resolve()),
-        },
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-        limit=1,
-        pause_on_shutdown=False,
-        print_starting_message=True,
-    )

@@ -1,0 +1,72 @@
+"""A Prefect server for as long as it is needed, where none is named: schedules need one that stays."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from pipeline.errors import GessoError
+
+START_SECONDS = 90.0
+"""How long a server may take to answer; one with a fresh database needs about 15 s on two cores."""
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """The address of the Prefect server in use; without `PREFECT_API_URL`, of one that ends with the with-block.
+
+    That one listens on a free port of this machine alone; its database and its log lie in `folder`.
+
+    Raises:
+        GessoError: it does not start.
+    """
+    if named := PREFECT_API_URL.value():
+        yield named
+        return
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    log = folder / "prefect-server.log"
+    database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder.resolve() / 'prefect.db'}"}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as written:
+        # in a session of its own, so that Ctrl-C reaches the flows first, which tell the server how they ended
+        child = subprocess.Popen(  # noqa: S603 (our own interpreter and words)
+            command, env={**os.environ, **database}, stdout=written, stderr=written, start_new_session=True
+        )
+    try:
+        _wait(child, address, log)
+        with temporary_settings({PREFECT_API_URL: address}):
+            yield address
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(child: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < START_SECONDS and child.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):  # noqa: S310 (an address of our own making)
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise GessoError(f"Prefect's server did not start; why is in {log}")
