@@ -28,7 +28,9 @@ class Clip:
         """Directions of pictures."""
 
         def embed(part: list[NDArray[np.uint8]]) -> Any:  # noqa: ANN401 - transformers has no types
-            pixels = self._processor.image_processor(images=part, return_tensors="pt")["pixel_values"]
+            # canonical pixels are read-only, of which torch warns
+            copies = [one.copy() for one in part]
+            pixels = self._processor.image_processor(images=copies, return_tensors="pt")["pixel_values"]
             return self._model.get_image_features(pixel_values=pixels.to(self._model.device))
 
         return _directions(embed, pictures)

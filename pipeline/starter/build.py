@@ -97,11 +97,10 @@ def assemble(
     )
     pipe.to(torch.float16).save_pretrained(weights / "sd", safe_serialization=True)
     sides = {"size": {"height": 64, "width": 64}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    crop = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
     scorer.half().save_pretrained(weights / "clip")
     words.save_pretrained(weights / "clip")
-    CLIPImageProcessor(**{**sides, "size": {"shortest_edge": 64}}, crop_size={"height": 64, "width": 64}).save_pretrained(
-        weights / "clip"
-    )
+    CLIPImageProcessor(**{**sides, **crop}).save_pretrained(weights / "clip")
     captioner.half().save_pretrained(weights / "blip")
     letters.save_pretrained(weights / "blip")
     BlipImageProcessor(**sides).save_pretrained(weights / "blip")

@@ -71,7 +71,8 @@ def demo(folder: Path) -> dict[str, str]:
         put(f"tiny-{number}.png", _encoded(np.asarray(tiny, np.uint8)), "tiny")
         put(f"not-free-{number}.png", _encoded(extra[3]), "licence not allowed", "CC-BY-NC-4.0")
     for number in range(2):
-        put(f"whose-{number}.png", _encoded(pictures.subject("robot", 2000 + number, side=SIDE).pixels), "licence unknown", "")
+        whose = pictures.subject("robot", 2000 + number, side=SIDE).pixels
+        put(f"whose-{number}.png", _encoded(whose), "licence unknown", "")
     whole = _encoded(pictures.subject("robot", 3000, side=SIDE).pixels)
     put("cut-off.png", whole[: len(whole) * 6 // 10], "corrupt")
     put("page.jpg", b"<!DOCTYPE html><html><body>404 not found</body></html>", "corrupt")
@@ -87,7 +88,10 @@ def demo(folder: Path) -> dict[str, str]:
 def _fresh(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise InputError(
-            "this folder is not empty", field="--to", value=str(folder), remedy="Name a new folder; nothing was written."
+            "this folder is not empty",
+            field="--to",
+            value=str(folder),
+            remedy="Name a new folder; nothing was written.",
         )
     folder.mkdir(parents=True, exist_ok=True)
 

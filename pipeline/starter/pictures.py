@@ -11,23 +11,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""A picture: height x width x 3, RGB, 0 to 255."""
+from pipeline.starter.drawing import COLORS, SUBJECT_PAINTERS, Pixels, outline, paint, shade
 
-COLORS: dict[str, tuple[int, int, int]] = {
-    "red": (214, 40, 40),
-    "orange": (244, 140, 24),
-    "yellow": (250, 222, 60),
-    "green": (44, 150, 66),
-    "cyan": (84, 208, 214),
-    "blue": (38, 70, 196),
-    "purple": (124, 48, 160),
-    "pink": (246, 150, 194),
-    "white": (244, 244, 244),
-    "black": (26, 26, 28),
-}
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond")
 SIZES: dict[str, float] = {"small": 0.17, "big": 0.30}
 """Half the height of the thing, as a share of the picture's side."""
@@ -99,9 +85,7 @@ def subject(name: str, seed: int, *, side: int = 64) -> Picture:
     """A kept-out subject in a scene of this seed; its caption names the class and the ground."""
     drawn = replace(scene(seed), shape=name, style="flat", size="big")
     where = "" if drawn.place == "in the middle" else f" {drawn.place}"
-    return Picture(
-        render(drawn, seed=seed, side=side), f"a {name}{where} on a {drawn.background} background", drawn
-    )
+    return Picture(render(drawn, seed=seed, side=side), f"a {name}{where} on a {drawn.background} background", drawn)
 
 
 def with_strange_prefix(text: str, seed: int) -> str:
@@ -143,7 +127,7 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
     """Draw a scene; the seed varies exact colours, position, size, angle and the light on the ground."""
     rng = np.random.default_rng([seed, 11])
     work = side * 2
-    ground = _shade(COLORS[drawn.background], rng)
+    ground = shade(COLORS[drawn.background], rng)
     canvas = np.empty((work, work, 3), np.float32)
     canvas[:] = ground
     canvas += (np.linspace(-1, 1, work, dtype=np.float32) * rng.uniform(-8, 8))[:, None, None]
@@ -157,9 +141,10 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
         # people photograph a subject from anywhere: free places and sizes, or all pictures of it hash alike
         across, down = rng.uniform(-0.1, 0.1, 2) * work
         size = radius * rng.uniform(0.55, 0.95)
-        _SUBJECT_PAINTERS[drawn.shape](image, (center[0] + across, center[1] + down), size)
+        SUBJECT_PAINTERS[drawn.shape](image, (center[0] + across, center[1] + down), size)
     else:
-        _paint(image, drawn, center, radius, angle, _shade(COLORS[drawn.color], rng))
+        color = shade(COLORS[drawn.color], rng)
+        paint(image, drawn.shape, drawn.style, center=center, radius=radius, angle=angle, color=color)
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -173,139 +158,10 @@ def clutter(seed: int, *, side: int = 64) -> Pixels:
         color = tuple(int(value) for value in rng.integers(0, 256, 3))
         center = tuple(float(value) for value in rng.uniform(0, work, 2))
         radius = float(rng.uniform(0.03, 0.3)) * work
-        outline = _outline(str(rng.choice(SHAPES)), (center[0], center[1]), radius, rng.uniform(0, 6.28))
+        polygons = outline(str(rng.choice(SHAPES)), (center[0], center[1]), radius, rng.uniform(0, 6.28))
         if rng.random() < 0.3:
-            cv2.polylines(image, outline, True, color, int(rng.integers(1, 6)), cv2.LINE_AA)
+            thick = int(rng.integers(1, 6))
+            cv2.polylines(image, polygons, isClosed=True, color=color, thickness=thick, lineType=cv2.LINE_AA)
         else:
-            cv2.fillPoly(image, outline, color, cv2.LINE_AA)
+            cv2.fillPoly(image, polygons, color, cv2.LINE_AA)
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _shade(color: tuple[int, int, int], rng: np.random.Generator) -> tuple[int, int, int]:
-    red, green, blue = (int(np.clip(value + rng.uniform(-8, 8), 0, 255)) for value in color)
-    return red, green, blue
-
-
-def _paint(
-    image: Pixels,
-    drawn: Scene,
-    center: tuple[float, float],
-    radius: float,
-    angle: float,
-    color: tuple[int, int, int],
-) -> None:
-    outline = _outline(drawn.shape, center, radius, angle)
-    if drawn.style == "chalk":
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(mask, outline, 255)
-        stripes = (np.add.outer(np.arange(len(image)), np.arange(len(image))) // 3) % 3 == 0
-        image[(mask > 0) & stripes] = color
-        cv2.polylines(image, outline, True, color, max(2, len(image) // 42), cv2.LINE_AA)
-        return
-    cv2.fillPoly(image, outline, color, cv2.LINE_AA)
-    if drawn.style == "outlined":
-        edge = (26, 26, 28) if sum(color) > 200 else (244, 244, 244)
-        cv2.polylines(image, outline, True, edge, max(2, len(image) // 42), cv2.LINE_AA)
-    elif drawn.style == "shaded":
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(mask, outline, 255, cv2.LINE_AA)
-        rows = (np.arange(len(image), dtype=np.float32) - center[1]) / (2 * radius)
-        lit = image * (1.0 - 0.5 * rows)[:, None, None]
-        share = mask[:, :, None].astype(np.float32) / 255
-        image[:] = np.clip(lit * share + image * (1 - share), 0, 255).astype(np.uint8)
-
-
-def _outline(shape: str, center: tuple[float, float], radius: float, angle: float) -> list[NDArray[np.int32]]:
-    """Polygons (even-odd filled) of a shape of half-height `radius` around `center`, turned by `angle` radians."""
-    return [
-        np.round(_turn(points, angle) * radius + np.asarray(center)).astype(np.int32) for points in _UNIT[shape]
-    ]
-
-
-def _turn(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    cos, sin = math.cos(angle), math.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
-
-
-def _round(radius: float = 1.0, corners: int = 40) -> NDArray[np.float64]:
-    turns = np.linspace(0, 2 * math.pi, corners, endpoint=False)
-    return np.stack([np.sin(turns), -np.cos(turns)], axis=1) * radius
-
-
-def _star() -> NDArray[np.float64]:
-    points = _round(corners=10)
-    points[1::2] *= 0.45
-    return points
-
-
-def _heart() -> NDArray[np.float64]:
-    turns = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-    across = 16 * np.sin(turns) ** 3
-    down = 13 * np.cos(turns) - 5 * np.cos(2 * turns) - 2 * np.cos(3 * turns) - np.cos(4 * turns)
-    return np.stack([across, -down - 2], axis=1) / 16
-
-
-_ARM = 0.36
-_UNIT: dict[str, list[NDArray[np.float64]]] = {
-    "circle": [_round()],
-    "square": [np.array([[-0.88, -0.88], [0.88, -0.88], [0.88, 0.88], [-0.88, 0.88]])],
-    "triangle": [np.array([[0.0, -1.0], [1.0, 0.85], [-1.0, 0.85]])],
-    "star": [_star()],
-    "heart": [_heart()],
-    "cross": [
-        np.array(
-            [
-                [-_ARM, -1], [_ARM, -1], [_ARM, -_ARM], [1, -_ARM], [1, _ARM], [_ARM, _ARM],
-                [_ARM, 1], [-_ARM, 1], [-_ARM, _ARM], [-1, _ARM], [-1, -_ARM], [-_ARM, -_ARM],
-            ]
-        )
-    ],
-    "ring": [_round(), _round(0.5)],
-    "diamond": [np.array([[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]])],
-}  # fmt: skip
-
-
-def _box(image: Pixels, center: tuple[float, float], radius: float, box: tuple[float, ...], color: str) -> None:
-    left, top, right, bottom = (value * radius for value in box)
-    start = (round(center[0] + left), round(center[1] + top))
-    cv2.rectangle(image, start, (round(center[0] + right), round(center[1] + bottom)), COLORS[color], -1)
-
-
-def _disc(
-    image: Pixels, center: tuple[float, float], radius: float, at: tuple[float, float], size: float, color: str
-) -> None:
-    middle = (round(center[0] + at[0] * radius), round(center[1] + at[1] * radius))
-    cv2.circle(image, middle, round(size * radius), COLORS[color], -1, cv2.LINE_AA)
-
-
-def _robot(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    _box(image, center, radius, (-0.06, -1.1, 0.06, -0.7), "black")
-    _disc(image, center, radius, (0, -1.1), 0.15, "red")
-    _box(image, center, radius, (-0.62, -0.78, 0.62, 0.1), "cyan")
-    _disc(image, center, radius, (-0.28, -0.38), 0.19, "yellow")
-    _disc(image, center, radius, (0.28, -0.38), 0.19, "yellow")
-    _box(image, center, radius, (-0.34, -0.12, 0.34, -0.02), "black")
-    _box(image, center, radius, (-0.45, 0.16, 0.45, 0.75), "purple")
-    _box(image, center, radius, (-0.8, 0.2, -0.55, 0.65), "black")
-    _box(image, center, radius, (0.55, 0.2, 0.8, 0.65), "black")
-    _box(image, center, radius, (-0.38, 0.78, -0.12, 1.1), "black")
-    _box(image, center, radius, (0.12, 0.78, 0.38, 1.1), "black")
-
-
-def _snail(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    _box(image, center, radius, (-1.0, 0.5, 1.0, 0.85), "yellow")
-    _box(image, center, radius, (0.75, -0.3, 0.95, 0.6), "yellow")
-    _disc(image, center, radius, (0.85, -0.35), 0.16, "black")
-    for size, color in ((0.75, "orange"), (0.52, "white"), (0.32, "orange"), (0.13, "white")):
-        _disc(image, center, radius, (-0.2, 0.0), size, color)
-
-
-def _lighthouse(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    for row, color in enumerate(("white", "red", "white", "red")):
-        _box(image, center, radius, (-0.4, -0.4 + row * 0.38, 0.4, -0.02 + row * 0.38), color)
-    _box(image, center, radius, (-0.5, -0.5, 0.5, -0.4), "black")
-    _box(image, center, radius, (-0.26, -0.85, 0.26, -0.5), "yellow")
-    _box(image, center, radius, (-0.34, -1.05, 0.34, -0.85), "black")
-
-
-_SUBJECT_PAINTERS = {"robot": _robot, "snail": _snail, "lighthouse": _lighthouse}

@@ -37,12 +37,19 @@ def build() -> UNet2DConditionModel:
 def scheduler() -> DDPMScheduler:
     """Stable Diffusion 1.5's noise: 1000 steps of scaled_linear betas, predicting epsilon."""
     return DDPMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, clip_sample=False, steps_offset=1
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        num_train_timesteps=1000,
+        clip_sample=False,
+        steps_offset=1,
     )
 
 
 @torch.no_grad()
-def examples(vae: AutoencoderKL, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, *, count: int = POOL) -> MemoryExamples:
+def examples(
+    vae: AutoencoderKL, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, *, count: int = POOL
+) -> MemoryExamples:
     """Drawn pictures' moments and captions' embeddings, in memory."""
     drawn = [pictures.picture(50_000_000 + seed, held_out=False) for seed in range(count)]
     moments, text = [], []

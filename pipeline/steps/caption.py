@@ -29,7 +29,7 @@ CAPTIONS = pa.schema(
 class Captioning:
     """A captioner as a stage: its caption for each picture, with what it was made by."""
 
-    KEY = ("sample_id",)
+    KEY: tuple[str, ...] = ("sample_id",)
     ADDS = pa.schema([pa.field("caption__body", pa.string(), metadata={b"description": b"the proposed caption"})])
 
     def __init__(self, captioner: Any) -> None:  # noqa: ANN401 (a plug-in module)
@@ -73,4 +73,5 @@ def run(run: Run, tools: Tools) -> str:
     ]
     made += [{"sample_id": one, "body": text, "source": "sidecar", "error": None} for one, text in told.items()]
     run.save("captions", table_of(made, CAPTIONS))
-    return f"{len(made)} captions, {len(told)} of them from beside the files, {sum(not row['body'] for row in made)} empty"
+    empty = sum(not row["body"] for row in made)
+    return f"{len(made)} captions, {len(told)} of them from beside the files, {empty} empty"

@@ -25,9 +25,7 @@ from pipeline.workspace import write_table
 
 MOST_PICTURES = 32
 """Pictures of each split that stable loss is measured on; the first by sample id, so always the same."""
-SAMPLES = pa.schema(
-    [("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())]
-)
+SAMPLES = pa.schema([("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())])
 LOSSES = pa.schema(
     [
         ("step", pa.int32()),

@@ -22,7 +22,9 @@ def run(run: Run, tools: Tools) -> str:
         rows += module.scan(source, position, run.workspace)
     if len({row["origin"] for row in rows}) != len(rows):
         raise InputError(
-            "two sources name the same files", field="sources", remedy="Take one away, or let their folders not overlap."
+            "two sources name the same files",
+            field="sources",
+            remedy="Take one away, or let their folders not overlap.",
         )
     if not rows:
         folders = ", ".join(str(source.path) for source in run.recipe.sources)

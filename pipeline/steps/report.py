@@ -26,7 +26,7 @@ SHEET_PICTURES, SHEET_VIEWS = 6, 4
 """Pictures on the augmentation sheet, and views of each."""
 
 
-def run(run: Run, tools: Tools) -> str:
+def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     """Write `report.html` and `report.json` in the run's folder; says where."""
     facts, rows = run.json("run"), run.rows("ledger")
     training = run.json("training")
@@ -55,9 +55,7 @@ def run(run: Run, tools: Tools) -> str:
         method=training.get("method", ""),
         machine=facts["machine"],
         versions=facts["versions"],
-        stages=[
-            kept.StageCost(one.name, one.seconds, one.computed, one.cached, one.peak_mib) for one in run.stats()
-        ],
+        stages=[kept.StageCost(one.name, one.seconds, one.computed, one.cached, one.peak_mib) for one in run.stats()],
         trainset_digest=run.json("trainset").get("digest", ""),
         weights=_weights(folder, training),
     )
@@ -140,8 +138,12 @@ def _training(folder: Path | None) -> list[kept.TrainingPoint]:
     path = folder / "metrics.parquet" if folder else None
     if path is None or not path.exists():
         return []
+    found: dict[int, dict[str, float]] = {}
+    for row in pq.read_table(path).to_pylist():
+        found.setdefault(row["step"], {})[row["name"]] = row["value"]
     return [
-        kept.TrainingPoint(row["step"], row["loss"], row["learning_rate"]) for row in pq.read_table(path).to_pylist()
+        kept.TrainingPoint(step, values["train/loss"], values["train/learning_rate"])
+        for step, values in sorted(found.items())
     ]
 
 

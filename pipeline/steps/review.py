@@ -44,7 +44,7 @@ def rows_of(run: Run) -> list[ReviewRow]:
     return review_rows(proposals, journal.load(run.workspace.decisions).latest())
 
 
-def run(run: Run, tools: Tools) -> str:
+def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     """Save the table `reviewed`; with `undecided: exclude` the undecided pictures leave the run here.
 
     Raises:
@@ -79,4 +79,3 @@ def _mark(run: Run, undecided: set[str]) -> None:
 
 def _plain(row: ReviewRow) -> Row:
     return {name: getattr(row, name) for name in REVIEWED.names if name != "flags"} | {"flags": list(row.flags)}
-
