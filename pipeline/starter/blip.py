@@ -1,5 +1,6 @@
 """The starter's BLIP: a captioner of drawn pictures with the classes of Salesforce/blip-image-captioning-base."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
     )
 
 
-def train(tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 64) -> BlipForConditionalGeneration:
+def train(
+    tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 64, say: Callable[[str], None]
+) -> BlipForConditionalGeneration:
     """Train with the captioning loss on drawn pictures; the words' order is fixed, so that the loss rewards looking."""
     model = build(tokenizer)
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
@@ -52,11 +55,12 @@ def train(tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 64) 
         ids = text.input_ids.clone()
         ids[:, 0] = start
         labels = ids.masked_fill(text.attention_mask == 0, -100)
-        return model(
+        made: Tensor = model(
             pixel_values=to_model(pool[chosen]), input_ids=ids, attention_mask=text.attention_mask, labels=labels
         ).loss
+        return made
 
-    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05)
+    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05, say=say)
     return model
 
 

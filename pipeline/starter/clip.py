@@ -1,5 +1,6 @@
 """The starter's CLIP: its text encoder conditions the UNet, as in Stable Diffusion 1.5; whole, it scores pictures."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from pipeline.starter import pictures
+from pipeline.starter.fit import fit
 from pipeline.starter.vae import to_model
 
 POOL = 24_000
@@ -34,10 +36,10 @@ def build(tokenizer: CLIPTokenizer) -> CLIPModel:
     return CLIPModel(config)
 
 
-def train(tokenizer: CLIPTokenizer, work: Path, *, steps: int, batch: int = 128) -> CLIPModel:
+def train(
+    tokenizer: CLIPTokenizer, work: Path, *, steps: int, batch: int = 128, say: Callable[[str], None]
+) -> CLIPModel:
     """Train with CLIP's symmetric contrastive loss (Radford et al. 2021) on drawn pictures and their captions."""
-    from pipeline.starter.fit import fit
-
     model = build(tokenizer)
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
     pool = np.stack([one.pixels for one in drawn])
@@ -50,7 +52,7 @@ def train(tokenizer: CLIPTokenizer, work: Path, *, steps: int, batch: int = 128)
         truth = torch.arange(batch)
         return (functional.cross_entropy(logits, truth) + functional.cross_entropy(logits.T, truth)) / 2
 
-    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05)
+    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05, say=say)
     return model
 
 

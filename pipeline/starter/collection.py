@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.starter import pictures
+from pipeline.starter.drawing import Pixels
 
 SIDE = 128
 SUBJECTS = 48
@@ -96,7 +97,7 @@ def _fresh(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _encoded(pixels: pictures.Pixels, kind: str = "PNG") -> bytes:
+def _encoded(pixels: Pixels, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **({"quality": 80} if kind == "JPEG" else {}))
     return file.getvalue()

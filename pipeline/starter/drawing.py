@@ -67,7 +67,7 @@ def outline(shape: str, center: tuple[float, float], radius: float, angle: float
 
 def _turn(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     cos, sin = math.cos(angle), math.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]), np.float64)
 
 
 def _round(radius: float = 1.0, corners: int = 40) -> NDArray[np.float64]:

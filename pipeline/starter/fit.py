@@ -19,7 +19,7 @@ def fit(
     learning_rate: float,
     work: Path,
     weight_decay: float = 0.01,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None],
 ) -> nn.Module:
     """Minimise `loss(step)`, which draws its own batch from the step's number; a killed run goes on where it was.
 

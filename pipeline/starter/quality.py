@@ -7,16 +7,17 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
 from pipeline.starter import pictures
+from pipeline.starter.drawing import COLORS, Pixels
 
 STEPS, GUIDANCE = 20, 5.0
 
 
 def nearest_color(color: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
     """The named colour that is nearest to an RGB triple, by Euclidean distance in RGB."""
-    return min(pictures.COLORS, key=lambda name: float(np.linalg.norm(np.subtract(pictures.COLORS[name], color))))
+    return min(COLORS, key=lambda name: float(np.linalg.norm(np.subtract(COLORS[name], color))))
 
 
-def seen(pixels: pictures.Pixels) -> tuple[str, str | None]:
+def seen(pixels: Pixels) -> tuple[str, str | None]:
     """The colours of the ground (median of the border) and of the thing (most frequent other colour), by name.
 
     Pixels within 60 (RGB distance) of the ground belong to it; the thing needs at least 1 % of the picture. Black and

@@ -74,7 +74,7 @@ def encode(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[str]
     return hidden
 
 
-def train(data: MemoryExamples, work: Path, *, steps: int, say: Callable[[str], None] = print) -> UNet2DConditionModel:
+def train(data: MemoryExamples, work: Path, *, steps: int, say: Callable[[str], None]) -> UNet2DConditionModel:
     """Train from scratch; a killed run goes on from its newest checkpoint."""
     unet = build()
     settings = TrainSettings(

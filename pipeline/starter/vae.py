@@ -1,5 +1,6 @@
 """The starter's VAE: an AutoencoderKL that shrinks by 4, so that a 64 px picture becomes 4 x 16 x 16 latents."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.starter import pictures
+from pipeline.starter.drawing import Pixels
 from pipeline.starter.fit import fit
 
 POOL = 12_000
@@ -16,7 +18,7 @@ KL_WEIGHT = 2e-6
 """Weight of the KL term against the reconstruction, near Stable Diffusion's 1e-6 (Rombach et al. 2022, G)."""
 
 
-def train(work: Path, *, steps: int, batch: int = 32) -> AutoencoderKL:
+def train(work: Path, *, steps: int, batch: int = 32, say: Callable[[str], None]) -> AutoencoderKL:
     """Train on drawn pictures (two thirds) and clutter (one third) with L1 + MSE + KL, then measure the scale."""
     torch.manual_seed(0)
     vae = AutoencoderKL(
@@ -43,9 +45,10 @@ def train(work: Path, *, steps: int, batch: int = 32) -> AutoencoderKL:
         posterior = vae.encode(target).latent_dist
         made = vae.decode(posterior.sample()).sample.float()
         kl = posterior.kl().mean() / target[0].numel()
-        return functional.l1_loss(made, target) + functional.mse_loss(made, target) + KL_WEIGHT * kl
+        total: Tensor = functional.l1_loss(made, target) + functional.mse_loss(made, target) + KL_WEIGHT * kl
+        return total
 
-    fit(vae, loss, steps=steps, learning_rate=2e-3, work=work, weight_decay=0.0)
+    fit(vae, loss, steps=steps, learning_rate=2e-3, work=work, weight_decay=0.0, say=say)
     with torch.no_grad():
         drawn = np.stack([pictures.picture(seed, held_out=False).pixels for seed in range(512)])
         spread = float(vae.encode(to_model(drawn)).latent_dist.mean.std())
@@ -53,7 +56,7 @@ def train(work: Path, *, steps: int, batch: int = 32) -> AutoencoderKL:
     return vae
 
 
-def to_model(pixels: pictures.Pixels) -> Tensor:
+def to_model(pixels: Pixels) -> Tensor:
     """N x H x W x 3 bytes to N x 3 x H x W floats in -1..1, as the VAE reads them."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 

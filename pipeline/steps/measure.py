@@ -25,7 +25,7 @@ def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
     found: list[tuple[Any, BaseModel]] = []
     for name, module in plugins.load_all("scorers").items():
         found.append((module, params_of(module, recipe.scorers.get(name, {}), field=f"scorers.{name}")))
-    return [*found, (perceptual, perceptual.Params())]  # type: ignore[list-item]
+    return [*found, (perceptual, perceptual.Params())]
 
 
 def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel:  # noqa: ANN401 (a plug-in)

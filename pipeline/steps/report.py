@@ -38,7 +38,7 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
         started=datetime.fromisoformat(facts["started"]),
         finished=datetime.now(UTC),
         command=facts["command"],
-        ledger=[kept.LedgerRow(**{name: _value(row[name], name) for name in ledger.LEDGER.names}) for row in rows],
+        ledger=[_ledger_row(row) for row in rows],
         funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
         thumbnails=_thumbnails(run, rows),
         captions=_captions(run),
@@ -63,10 +63,13 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     return str(path)
 
 
-def _value(value: str | None, name: str) -> str | float | None:
-    """A ledger's cell as the record has it: numbers as numbers, so that galleries can rank."""
-    if name not in ("value", "limit"):
-        return value or ""
+def _ledger_row(row: Row) -> kept.LedgerRow:
+    texts = {name: row[name] or "" for name in ledger.LEDGER.names if name not in ("value", "limit")}
+    return kept.LedgerRow(**texts, value=_figure(row["value"]), limit=_figure(row["limit"]))
+
+
+def _figure(value: str | None) -> str | float | None:
+    """A number as a number, so that galleries can rank."""
     try:
         return value if value is None else float(value)
     except ValueError:

@@ -36,7 +36,7 @@ def run(run: Run, tools: Tools) -> str:
         list(comparable),
         list(comparable.values()),
         tools,
-        hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),  # type: ignore[arg-type]
+        hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
     decided = journal.load(run.workspace.decisions).latest()
     recipe = run.recipe

@@ -1,13 +1,17 @@
 """Drawn pictures, recipes over them, and one Prefect server for all tests of flows."""
 
 import hashlib
+import shutil
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
+from pipeline.recipe import load
+from pipeline.run import Run
 from pipeline.starter import collection
+from pipeline.workspace import Workspace
 
 
 def of_tree(folder):
@@ -33,10 +37,8 @@ def drawn(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def pictures(drawn, tmp_path):
+def _pictures(drawn, folder):
     """Six pictures with captions, and a file that is none."""
-    folder = tmp_path / "pictures"
     folder.mkdir()
     for path in drawn.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
@@ -44,28 +46,33 @@ def pictures(drawn, tmp_path):
     return folder
 
 
-@pytest.fixture
-def plain(pictures):
-    """The least that a recipe over the pictures says, as plain data."""
+def _recipe(pictures):
+    """A recipe whose chain takes seconds, as plain data."""
     return {
         "name": "drawn",
         "sources": [{"path": str(pictures), "rights": {"license": "CC0-1.0"}}],
         "rights": {"allow": ["CC0-1.0"]},
         "dedup": {"near": None},
         "buckets": {"resolution": 32, "step": 8},
+        "train": {"steps": 2, "batch_size": 2},
+        "evaluate": {"prompts": ["a circle"], "seeds": [1], "steps": 2},
     }
 
 
+def _write(path, data):
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
 @pytest.fixture
-def recipe(tmp_path, plain):
+def pictures(drawn, tmp_path):
+    return _pictures(drawn, tmp_path / "pictures")
+
+
+@pytest.fixture
+def recipe(tmp_path, pictures):
     """Writes the recipe with changes of its top keys; the path of the file."""
-
-    def write(**changes):
-        path = tmp_path / "recipe.yaml"
-        path.write_text(yaml.safe_dump({**plain, **changes}))
-        return path
-
-    return write
+    return lambda **changes: _write(tmp_path / "recipe.yaml", {**_recipe(pictures), **changes})
 
 
 @pytest.fixture
@@ -84,5 +91,49 @@ def prefect():
     """A Prefect server for this process, with a database of its own."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    with prefect_test_harness(server_startup_timeout=90):
         yield
+
+
+@pytest.fixture(scope="session")
+def flow_runs(prefect):
+    """The flow runs whose name ends with a text, newest last."""
+    from prefect.client.orchestration import get_client
+
+    def find(end):
+        with get_client(sync_client=True) as client:
+            found = [one for one in client.read_flow_runs() if one.name.endswith(end)]
+        return sorted(found, key=lambda one: one.created)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def finished(drawn, prefect, tmp_path_factory):
+    """A folder with pictures, recipe.yaml and the workspace `w` of the whole chain run through Prefect; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = _write(folder / "recipe.yaml", _recipe(_pictures(drawn, folder / "pictures")))
+    done = CliRunner().invoke(main, ["run", str(path), "-w", str(folder / "w")])
+    assert done.exit_code == 0, done.output
+    (folder / "said.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture
+def done_run(finished):
+    """The run of `finished`."""
+    workspace = Workspace.open(finished / "w")
+    return Run.open(workspace, workspace.latest_run().name)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The pictures, the recipe and the workspace of `finished`, to change as one likes; sources stay where they are."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def begun(recipe, tmp_path):
+    """Begins a run of a recipe with changes, in workspace `w`; nothing of it is done yet."""
+    return lambda **changes: Run.create(Workspace.create(tmp_path / "w"), load(recipe(**changes)), command="a test")
