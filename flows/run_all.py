@@ -9,7 +9,7 @@ from prefect.states import Completed
 from flows.evaluate import evaluate
 from flows.prepare import prepare
 from flows.review import review
-from flows.steps import AWAITING, ended, go
+from flows.steps import AWAITING, ended, go, own
 from flows.train import train
 
 
@@ -23,4 +23,4 @@ def run_all(workspace: str, run_id: str) -> State[Any]:
             break
     if state.name == AWAITING:
         go(workspace, run_id, ("report",))
-    return state
+    return own(state)

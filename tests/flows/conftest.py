@@ -110,7 +110,7 @@ def flow_runs(prefect):
 
 @pytest.fixture(scope="session")
 def finished(drawn, prefect, tmp_path_factory):
-    """A folder with pictures, recipe.yaml and the workspace `w` of the whole chain run through Prefect; not to be changed."""
+    """A folder with pictures, recipe.yaml and workspace `w`, where Prefect ran the whole chain; not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
     path = _write(folder / "recipe.yaml", _recipe(_pictures(drawn, folder / "pictures")))
     done = CliRunner().invoke(main, ["run", str(path), "-w", str(folder / "w")])
