@@ -48,6 +48,9 @@ class Near(Part):
         le=12,
         description="largest Hamming distance of the 64-bit perceptual hashes; 0 to 12, 10 merges colours",
     )
+    colour: int = Field(
+        24, ge=0, le=255, description="largest difference of mean colours, of 255; 0 to 255, and 255 ignores colour"
+    )
 
 
 class Dedup(Part):

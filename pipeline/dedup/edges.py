@@ -7,7 +7,7 @@ a recipe's threshold can change without comparing anything again.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,16 @@ def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, has
         tools.progress("edges", end - len(known), len(new))
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _edges(folder, nodes)
+
+
+def of_like_colours(pairs: Sequence[Edge], colours: Mapping[str, int], *, limit: int) -> list[Edge]:
+    """The edges between pictures whose mean colours (`perceptual__colors` by pixel id) are at most `limit` apart.
+
+    The hash sees no colour: a red and a blue cup in one place are neighbours to it.
+    """
+    one, other = (np.array([colours[pair[end]] for pair in pairs], np.uint64) for end in (0, 1))
+    apart = perceptual.colour_distance(one, other).tolist()
+    return [pair for pair, distance in zip(pairs, apart, strict=True) if distance <= limit]
 
 
 def _known(folder: Path) -> dict[str, int]:

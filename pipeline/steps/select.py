@@ -38,6 +38,9 @@ def run(run: Run, tools: Tools) -> str:
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
+    colours = {row["pixel_id"]: row["perceptual__colors"] for row in samples if row["pixel_id"] in comparable}
+    near = run.recipe.dedup.near
+    pairs = edges.of_like_colours(pairs, colours, limit=near.colour) if near else []
     decided = journal.load(run.workspace.decisions).latest()
     recipe = run.recipe
     made = selection.select(
