@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from transformers import (
     BertTokenizer,
     BlipForConditionalGeneration,
@@ -84,7 +84,7 @@ def assemble(
 ) -> None:
     """Write the models as `sd` (a StableDiffusionPipeline), `clip` and `blip`, in float16 safetensors."""
     shutil.rmtree(weights, ignore_errors=True)
-    scheduler = DDPMScheduler.from_config(unet.scheduler().config)
+    scheduler = DPMSolverMultistepScheduler.from_config(unet.scheduler().config)
     pipe = StableDiffusionPipeline(
         vae=coder,
         text_encoder=text_encoder(scorer),

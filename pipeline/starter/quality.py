@@ -1,10 +1,12 @@
 """Measures what the starter's UNet paints, from pixels alone: is the ground, and is the thing, of the right colour?"""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
+from numpy.typing import NDArray
 
 from pipeline.starter import pictures
 from pipeline.starter.drawing import COLORS, Pixels
@@ -12,9 +14,10 @@ from pipeline.starter.drawing import COLORS, Pixels
 STEPS, GUIDANCE = 20, 5.0
 
 
-def nearest_color(color: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
-    """The named colour that is nearest to an RGB triple, by Euclidean distance in RGB."""
-    return min(COLORS, key=lambda name: float(np.linalg.norm(np.subtract(COLORS[name], color))))
+def nearest_colors(colors: NDArray[np.float64]) -> list[str]:
+    """The named colour that is nearest to each RGB triple of N x 3, by Euclidean distance in RGB."""
+    apart = np.linalg.norm(colors[:, None] - np.array(list(COLORS.values()), np.float64), axis=2)
+    return [list(COLORS)[place] for place in apart.argmin(axis=1)]
 
 
 def seen(pixels: Pixels) -> tuple[str, str | None]:
@@ -27,11 +30,11 @@ def seen(pixels: Pixels) -> tuple[str, str | None]:
     ground = np.median(border, axis=0)
     inner = pixels.reshape(-1, 3).astype(np.float64)
     other = inner[np.linalg.norm(inner - ground, axis=1) > 60]
-    name = nearest_color(ground)
+    (name,) = nearest_colors(ground[None])
     if len(other) < len(inner) / 100:
         return name, None
-    named = [nearest_color(one) for one in other]
-    counted = {one: named.count(one) / (3 if one in ("black", "white") else 1) for one in sorted(set(named) - {name})}
+    named = Counter(nearest_colors(other))
+    counted = {one: named[one] / (3 if one in ("black", "white") else 1) for one in sorted(set(named) - {name})}
     return name, max(counted, key=lambda one: counted[one]) if counted else None
 
 
@@ -39,7 +42,6 @@ def seen(pixels: Pixels) -> tuple[str, str | None]:
 def painted(model: Path, *, count: int = 100) -> dict[str, float]:
     """Share of held-out prompts whose picture has the right `background` and the right `color` of the thing."""
     pipe = StableDiffusionPipeline.from_pretrained(model, safety_checker=None).to(torch.float32)
-    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
     scenes = [pictures.scene(40_000_000 + seed, held_out=True) for seed in range(count)]
     right: dict[str, list[bool]] = {"background": [], "color": []}
