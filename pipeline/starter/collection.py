@@ -56,7 +56,7 @@ def demo(folder: Path) -> dict[str, str]:
         put(f"robot-{number:02d}.png", _encoded(one.pixels))
         if number % 2:
             place = "" if one.scene.place == "in the middle" else f"{one.scene.place} "
-            text = f"{place}on {_an(one.scene.background)} background"
+            text = f"{place}on {pictures.an(one.scene.background)} background"
             (folder / f"robot-{number:02d}.txt").write_text(text + "\n", encoding="utf-8")
     for number in range(4):
         smaller = cv2.resize(good[number].pixels, (96, 96), interpolation=cv2.INTER_AREA)
@@ -101,7 +101,3 @@ def _encoded(pixels: Pixels, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **({"quality": 80} if kind == "JPEG" else {}))
     return file.getvalue()
-
-
-def _an(color: str) -> str:
-    return f"{'an' if color[0] in 'aeiou' else 'a'} {color}"

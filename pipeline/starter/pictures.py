@@ -85,7 +85,7 @@ def subject(name: str, seed: int, *, side: int = 64) -> Picture:
     """A kept-out subject in a scene of this seed; its caption names the class and the ground."""
     drawn = replace(scene(seed), shape=name, style="flat", size="big")
     where = "" if drawn.place == "in the middle" else f" {drawn.place}"
-    return Picture(render(drawn, seed=seed, side=side), f"a {name}{where} on a {drawn.background} background", drawn)
+    return Picture(render(drawn, seed=seed, side=side), f"a {name}{where} on {an(drawn.background)} background", drawn)
 
 
 def with_strange_prefix(text: str, seed: int) -> str:
@@ -104,14 +104,13 @@ def caption(drawn: Scene, *, seed: int = 0) -> str:
     """What the scene shows, in one of several wordings chosen by the seed."""
     rng = np.random.default_rng([seed, 7])
     style = "" if drawn.style == "flat" else f"{drawn.style} "
-    thing = f"{drawn.size} {style}{drawn.color} {drawn.shape}"
-    article = "an" if thing[0] in "aeiou" else "a"
-    ground = f"{'an' if drawn.background[0] in 'aeiou' else 'a'} {drawn.background} background"
+    thing = an(f"{drawn.size} {style}{drawn.color} {drawn.shape}")
+    ground = f"{an(drawn.background)} background"
     wordings = (
-        f"{article} {thing} {drawn.place} on {ground}",
-        f"{article} {thing} {drawn.place} on {ground}",
-        f"a photo of {article} {thing} {drawn.place} on {ground}",
-        f"{article} {thing} on {ground}, {drawn.place}",
+        f"{thing} {drawn.place} on {ground}",
+        f"{thing} {drawn.place} on {ground}",
+        f"a photo of {thing} {drawn.place} on {ground}",
+        f"{thing} on {ground}, {drawn.place}",
     )
     return wordings[int(rng.integers(len(wordings)))]
 
@@ -119,8 +118,13 @@ def caption(drawn: Scene, *, seed: int = 0) -> str:
 def plain_caption(drawn: Scene) -> str:
     """What the scene shows, in the one wording that the starter's captioner learns."""
     style = "" if drawn.style == "flat" else f"{drawn.style} "
-    thing = f"{drawn.size} {style}{drawn.color} {drawn.shape}"
-    return f"a {thing} {drawn.place} on {'an' if drawn.background[0] in 'aeiou' else 'a'} {drawn.background} background"
+    thing = an(f"{drawn.size} {style}{drawn.color} {drawn.shape}")
+    return f"{thing} {drawn.place} on {an(drawn.background)} background"
+
+
+def an(words: str) -> str:
+    """The words behind the article that their first letter asks for: an orange thing, a blue one."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
