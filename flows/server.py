@@ -1,6 +1,8 @@
 """A Prefect server for as long as it is needed, where none is named: schedules need one that stays."""
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,7 +42,12 @@ def server(folder: Path) -> Iterator[str]:
     with log.open("wb") as written:
         # in a session of its own, so that Ctrl-C reaches the flows first, which tell the server how they ended
         child = subprocess.Popen(  # noqa: S603 (our own interpreter and words)
-            command, env={**os.environ, **database}, stdout=written, stderr=written, start_new_session=True
+            command,
+            env={**os.environ, **database},
+            stdout=written,
+            stderr=written,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     try:
         _wait(child, address, log)
@@ -53,6 +60,11 @@ def server(folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when its parent dies, even by kill -9; see prctl(2), PR_SET_PDEATHSIG."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _free_port() -> int:
