@@ -1,6 +1,7 @@
 """The short training loop of the starter's VAE, CLIP and BLIP: AdamW, warm-up and cosine, bf16, checkpoints."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ def fit(
     def rate(step: int) -> float:
         if step < warm:
             return (step + 1) / warm
-        return 0.02 + 0.98 * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * (step - warm) / (steps - warm)))))
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     saved = work / "checkpoint.pt"

@@ -14,6 +14,8 @@ from pipeline.starter.drawing import Pixels
 from pipeline.starter.fit import fit
 
 POOL = 12_000
+SPREAD_OF = 512
+"""Drawn pictures whose latents' spread sets the scale."""
 KL_WEIGHT = 2e-6
 """Weight of the KL term against the reconstruction, near Stable Diffusion's 1e-6 (Rombach et al. 2022, G)."""
 
@@ -50,7 +52,7 @@ def train(work: Path, *, steps: int, batch: int = 32, say: Callable[[str], None]
 
     fit(vae, loss, steps=steps, learning_rate=2e-3, work=work, weight_decay=0.0, say=say)
     with torch.no_grad():
-        drawn = np.stack([pictures.picture(seed, held_out=False).pixels for seed in range(512)])
+        drawn = np.stack([pictures.picture(seed, held_out=False).pixels for seed in range(SPREAD_OF)])
         spread = float(vae.encode(to_model(drawn)).latent_dist.mean.std())
     vae.register_to_config(scaling_factor=round(1.0 / spread, 5))
     return vae
