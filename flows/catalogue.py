@@ -45,4 +45,4 @@ def plugins_text(found: list[dict[str, Any]]) -> str:
                 lines.append("  columns" if number < len(one["columns"]) else "  parameters")
             lines.append(f"    {name:<{width}}  {text}")
         parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return ("\n\n" if any("\n" in part for part in parts) else "\n").join(parts)

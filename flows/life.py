@@ -81,10 +81,10 @@ def life_text(found: dict[str, Any]) -> str:
         if "__" in name and value not in (None, ""):
             lines.append(f"  measured    {name} = {f'{value:.4g}' if isinstance(value, float) else value}")
     if found["caption"]:
-        body = found["caption"].get("caption") or found["caption"].get("body") or "(empty)"
+        body = found["caption"].get("caption") or found["caption"].get("body") or "none"
         whose = "decided by a person" if found["caption"].get("decided") else f"from {found['caption']['source']}"
         lines.append(f"  caption     {body} ({whose})")
-    lines += [f"  view {row['view']:<6} {row['caption']}" for row in found["views"]]
+    lines += [f"  view {row['view']:<6} {row['caption'] or '(no caption)'}" for row in found["views"]]
     lines += [f"  trained     in training set {found['trainset']}"] if found["trainset"] else []
     for one in found["runs"]:
         lines.append(f"  used by     run {one['run']}" + (f", training {one['training']}" if one["training"] else ""))

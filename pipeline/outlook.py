@@ -97,8 +97,13 @@ def _later(run: Run) -> list[StageOutlook]:
     kept = len(run.rows("kept"))
     steps = run.recipe.train.steps
     done = steps if run.json("trainset") and (run.training / "done.json").exists() else 0
+    names = {"caption": run.recipe.caption.captioner}
+    rows = {name: did.get(names.get(name, name)) for name in LATER}
     return [
-        *(StageOutlook(name, did[name], 0) if name in did else _unknown(name, kept, run.recipe) for name in LATER),
+        *(
+            _unknown(name, kept, run.recipe) if rows[name] is None else StageOutlook(name, rows[name], 0)
+            for name in LATER
+        ),
         StageOutlook("train", done, steps - done),
     ]
 
