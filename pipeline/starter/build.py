@@ -28,7 +28,7 @@ from pipeline.starter import blip, clip, pictures, quality, unet, vae
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 1600, "unet": 2500}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 4000, "unet": 2400}
 CAPTIONS = 5_000
 
 
@@ -82,7 +82,10 @@ def assemble(
     words: CLIPTokenizer,
     letters: BertTokenizer,
 ) -> None:
-    """Write the models as `sd` (a StableDiffusionPipeline), `clip` and `blip`, in float16 safetensors."""
+    """Write the models as `sd` (a StableDiffusionPipeline), `clip` and `blip`, in float16 safetensors.
+
+    Their configurations ask for float32, which is what a CPU computes in.
+    """
     shutil.rmtree(weights, ignore_errors=True)
     scheduler = DPMSolverMultistepScheduler.from_config(unet.scheduler().config)
     pipe = StableDiffusionPipeline(
@@ -104,6 +107,11 @@ def assemble(
     captioner.half().save_pretrained(weights / "blip")
     letters.save_pretrained(weights / "blip")
     BlipImageProcessor(**sides).save_pretrained(weights / "blip")
+    for name in ("sd/text_encoder", "clip", "blip"):
+        # transformers takes the number format from here, diffusers takes float32: in one pipeline they have to agree
+        path = weights / name / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        write_bytes(path, json.dumps({**config, "dtype": "float32"}, indent=1).encode())
     for model in (scorer, captioner, *pipe.components.values()):
         if isinstance(model, torch.nn.Module):
             model.float()
