@@ -1,0 +1,28 @@
+import json
+
+import pytest
+
+from pipeline import plugins
+from pipeline.recipe import Recipe
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+def test_list(kind, gesso):
+    assert all(f"{name}: " in gesso("list", kind).stdout for name in plugins.names(kind))
+    assert [one["name"] for one in json.loads(gesso("list", kind, "--json").stdout)] == plugins.names(kind)
+
+
+def test_the_schema_is_one_that_editors_know(gesso):
+    schema = json.loads(gesso("recipe", "schema").stdout)
+    assert schema == Recipe.model_json_schema()
+    assert schema["properties"]["train"]
+    assert schema["additionalProperties"] is False
+
+
+def test_pictures_to_try_things_on(gesso, tmp_path):
+    assert gesso("starter", "pictures", "--to", "some", "--count", "2").exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "some").iterdir())
+    assert names == ["00000.png", "00000.txt", "00001.png", "00001.txt"]
+    again = gesso("starter", "pictures", "--to", "some", "--count", "2")
+    assert again.exit_code == 2
+    assert "Traceback" not in again.output

@@ -1,0 +1,34 @@
+def test_export_and_apply(copied, gesso):
+    done = gesso("review", "export", "w")
+    assert done.exit_code == 0, done.output
+    assert (copied / "w" / "review.csv").exists()
+    again = gesso("review", "export", "w")
+    assert again.exit_code == 2
+    assert "the file is there already" in again.stderr
+    assert gesso("review", "export", "w", "--replace").exit_code == 0
+    done = gesso("review", "apply", "w", "w/review.csv", "--accept-rest", "--reviewer", "me")
+    assert done.exit_code == 0, done.output
+    assert "6 decisions applied" in done.stdout
+    assert [path.name for path in (copied / "w" / "decisions").iterdir()] == ["me.jsonl"]
+
+
+def test_a_broken_id_changes_nothing(copied, gesso, tree):
+    gesso("review", "export", "w")
+    path = copied / "w" / "review.csv"
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    cells = lines[1].split(",", 1)
+    path.write_text("\n".join([lines[0], f"zzz{cells[0][3:]},{cells[1]}", *lines[2:]]), encoding="utf-8")
+    before = tree(copied)
+    done = gesso("review", "apply", "w", path, "--accept-rest", "--reviewer", "me")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "sample_id" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tree(copied) == before
+
+
+def test_a_run_without_captions(recipe, gesso):
+    assert gesso("prepare", recipe(), "-w", "w", "--engine", "plain", "--until", "select").exit_code == 0
+    done = gesso("review", "export", "w")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("gesso: --run: this run has no captions to review")
