@@ -79,9 +79,12 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:
     from flows.run_all import run_all
 
     place = str(run.workspace.root)
-    if part == "run":
-        state = run_all(place, run.id, return_state=True)
-    else:
-        state = chain(place, run.id, list(steps), return_state=True)
+    try:
+        if part == "run":
+            state = run_all(place, run.id, return_state=True)
+        else:
+            state = chain(place, run.id, list(steps), return_state=True)
+    except RuntimeError as error:  # what Prefect raises where its server does not start or is not there
+        raise EndedError(f"Prefect: {error} `--engine plain` does without it.", 1) from error
     if not state.is_completed() and not run.json("outcome"):
         raise EndedError(f"the flow ended as {state.name}: {state.message}", 1)
