@@ -10,9 +10,8 @@ def test_the_summary_tells_files_stages_losses_measures_and_the_report(done_run)
     assert re.search(r"\n +6 kept\n +1 quarantined\n +7 in all\n", told)
     assert re.search(r"\n  measure +7 +0 +\d+\.\d +\d+\n", told)
     assert re.search(r"training loss: \d\.\d{4} at first, \d\.\d{4} after 2 steps", told)
-    assert re.search(
-        r"\n  stable loss, training pictures +\d\.\d{4} +\d\.\d{4}   [+-]\d\.\d{4} \([+-].* to [+-].*\)", told
-    )
+    measured = r"\n  stable loss, training pictures +\d\.\d{4} +\d\.\d{4}   [+-]\d\.\d{4} \(.* to .*\)"
+    assert re.search(measured, told)
     assert told.endswith(f"report: {done_run.folder / 'report.html'}")
 
 
@@ -30,7 +29,7 @@ def test_a_summary_of_a_run_that_has_just_begun(begun):
 
 def test_the_ledger_names_what_did_not_stay_and_counts_all(done_run):
     told = ledger_text(done_run)
-    assert re.search(r"\nquarantined \(1\)\n  \S*/pictures/broken\.png: not_a_picture", told) or "broken.png: " in told
+    assert re.search(r"\nquarantined \(1\)\n  \S*/pictures/broken\.png: \w+", told)
     assert "00000.png" not in told
     assert re.search(r"7 files came in:\n +6 kept\n +1 quarantined\n +7 in all$", told)
 
