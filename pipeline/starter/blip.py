@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipTextConfig, BlipVisionConfig
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipTextConfig,
+    BlipVisionConfig,
+    CLIPModel,
+)
 
 from pipeline.starter import pictures
 from pipeline.starter.fit import fit
@@ -33,17 +40,57 @@ def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
         attention_probs_dropout_prob=0.0,
         **shared,
     )
-    vision = BlipVisionConfig(image_size=64, patch_size=8, projection_dim=WIDTH, **{**shared, "num_hidden_layers": 4})
+    vision = BlipVisionConfig(
+        image_size=64,
+        patch_size=8,
+        projection_dim=WIDTH,
+        hidden_act="quick_gelu",
+        initializer_range=0.02,  # the class's own 1e-10 is for weights that are loaded: from it nothing learns to see
+        **{**shared, "num_hidden_layers": 4},
+    )
     return BlipForConditionalGeneration(
         BlipConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH)
     )
 
 
+@torch.no_grad()
+def take_eyes(model: BlipForConditionalGeneration, clip: CLIPModel) -> None:
+    """Begin with the vision of a CLIP of the same widths, as the real BLIP began with that of an ImageNet ViT.
+
+    CLIP's first norm, which BLIP has not, goes into the embeddings, whose spread is taken from drawn pictures.
+    """
+    theirs, own = clip.vision_model.state_dict(), dict(model.vision_model.named_parameters())
+    pixels = to_model(np.stack([pictures.picture(seed, held_out=False).pixels for seed in range(64)]))
+    scale = theirs["pre_layrnorm.weight"] / clip.vision_model.embeddings(pixels).std()
+    own["embeddings.class_embedding"].copy_(theirs["embeddings.class_embedding"] * scale)
+    own["embeddings.position_embedding"].copy_(
+        theirs["embeddings.position_embedding.weight"] * scale + theirs["pre_layrnorm.bias"]
+    )
+    own["embeddings.patch_embedding.weight"].copy_(
+        theirs["embeddings.patch_embedding.weight"] * scale[:, None, None, None]
+    )
+    for name, value in own.items():
+        for kind in ("weight", "bias"):
+            if name.endswith(f"qkv.{kind}"):
+                parts = [theirs[name.replace("qkv", f"{one}_proj")] for one in "qkv"]
+                value.copy_(torch.cat(parts))
+        twin = name.replace("projection", "out_proj")
+        if twin in theirs and not name.startswith("embeddings"):
+            value.copy_(theirs[twin])
+
+
 def train(
-    tokenizer: BertTokenizer, work: Path, *, steps: int, batch: int = 64, say: Callable[[str], None]
+    tokenizer: BertTokenizer,
+    work: Path,
+    *,
+    clip: CLIPModel,
+    steps: int,
+    batch: int = 64,
+    say: Callable[[str], None],
 ) -> BlipForConditionalGeneration:
     """Train with the captioning loss on drawn pictures; the words' order is fixed, so that the loss rewards looking."""
     model = build(tokenizer)
+    take_eyes(model, clip)
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
     pool = np.stack([one.pixels for one in drawn])
     start = model.config.text_config.bos_token_id

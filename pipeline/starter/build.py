@@ -28,7 +28,7 @@ from pipeline.starter import blip, clip, pictures, quality, unet, vae
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 4000, "unet": 2400}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 1500, "unet": 2400}
 CAPTIONS = 5_000
 
 
@@ -50,7 +50,7 @@ def build(folder: Path, *, scale: float = 1.0, say: Callable[[str], None]) -> st
 
     coder = timed("vae", lambda: vae.train(work / "vae", steps=steps["vae"], say=say))
     scorer = timed("clip", lambda: clip.train(words, work / "clip", steps=steps["clip"], say=say))
-    captioner = timed("blip", lambda: blip.train(letters, work / "blip", steps=steps["blip"], say=say))
+    captioner = timed("blip", lambda: blip.train(letters, work / "blip", clip=scorer, steps=steps["blip"], say=say))
     encoder = text_encoder(scorer)
     data = unet.examples(coder, encoder, words)
     painter = timed("unet", lambda: unet.train(data, work / "unet", steps=steps["unet"], say=say))
