@@ -28,7 +28,7 @@ from pipeline.starter import blip, clip, pictures, quality, unet, vae
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 1500, "unet": 2400}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 3000, "unet": 2400}
 CAPTIONS = 5_000
 
 
