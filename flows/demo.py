@@ -12,7 +12,7 @@ from pipeline.recipe import Recipe, parse
 from pipeline.run import Run
 from pipeline.starter import collection
 
-EVERY = 100
+EVERY = 150
 
 
 def recipe(folder: Path) -> Recipe:
@@ -22,7 +22,7 @@ def recipe(folder: Path) -> Recipe:
             "name": "demo",
             "sources": [{"kind": "folder", "path": str(folder), "class": "robot", "trigger": "sks"}],
             "rights": {"allow": ["CC0-1.0"]},
-            "dedup": {"near": {"distance": 4}},
+            "dedup": {"near": {"distance": 2}},
             "select": {
                 "resolution__short_side": {"min": 64},
                 "sharpness__score": {"min": 0.2},
@@ -38,9 +38,10 @@ def recipe(folder: Path) -> Recipe:
             "train": {
                 "method": "lora",
                 "rank": 16,
+                "target_modules": ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"],
                 "steps": 3 * EVERY,
                 "batch_size": 16,
-                "learning_rate": 1e-3,
+                "learning_rate": 3e-3,
                 "caption_dropout": 0.1,
                 "checkpoint_every": EVERY,
             },

@@ -54,7 +54,7 @@ def demo(folder: Path) -> dict[str, str]:
 
     for number, one in enumerate(good):
         put(f"robot-{number:02d}.png", _encoded(one.pixels))
-        if number % 2:
+        if number % 4:
             place = "" if one.scene.place == "in the middle" else f"{one.scene.place} "
             text = f"{place}on {pictures.an(one.scene.background)} background"
             (folder / f"robot-{number:02d}.txt").write_text(text + "\n", encoding="utf-8")

@@ -143,8 +143,8 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
     image = canvas.astype(np.uint8)
     if drawn.shape in SUBJECTS:
         # people photograph a subject from anywhere: free places and sizes, or all pictures of it hash alike
-        across, down = rng.uniform(-0.1, 0.1, 2) * work
-        size = radius * rng.uniform(0.55, 0.95)
+        across, down = rng.uniform(-0.08, 0.08, 2) * work
+        size = radius * rng.uniform(0.75, 1.05)
         SUBJECT_PAINTERS[drawn.shape](image, (center[0] + across, center[1] + down), size)
     else:
         color = shade(COLORS[drawn.color], rng)
