@@ -19,6 +19,8 @@ from pipeline.starter.drawing import Pixels
 SIDE = 128
 SUBJECTS = 48
 """Distinct good pictures of the demo's subject."""
+FIRST_SEED = 89
+"""Seed of the first of them, chosen so that no two hash alike."""
 
 
 def plain(folder: Path, *, count: int, seed: int = 0, side: int = 64) -> str:
@@ -44,7 +46,7 @@ def demo(folder: Path) -> dict[str, str]:
     _fresh(folder)
     planted: dict[str, str] = {}
     rights: dict[str, tuple[str, str]] = {}
-    good = [pictures.subject("robot", seed, side=SIDE) for seed in range(SUBJECTS)]
+    good = [pictures.subject("robot", seed, side=SIDE) for seed in range(FIRST_SEED, FIRST_SEED + SUBJECTS)]
 
     def put(name: str, data: bytes, wrong: str = "", license_: str = "CC0-1.0") -> None:
         (folder / name).write_bytes(data)
