@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline import models
 from pipeline.starter import blip, pictures
 from pipeline.starter.tokenizers import blip_tokenizer
 from pipeline.starter.vae import to_model
@@ -13,6 +14,26 @@ from pipeline.starter.vae import to_model
 def letters(tmp_path_factory):
     captions = [pictures.caption(pictures.scene(seed), seed=seed) for seed in range(500)]
     return blip_tokenizer(captions, tmp_path_factory.mktemp("blip") / "tokenizer")
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    return models.load_clip("starter")[0]
+
+
+def test_it_begins_with_clips_eyes(letters, eyes):
+    model = blip.build(letters).eval()
+    pixels = to_model(np.stack([pictures.picture(seed, held_out=True).pixels for seed in range(6)]))
+
+    def alike():
+        with torch.no_grad():
+            theirs = eyes.vision_model(pixels).last_hidden_state.flatten(1)
+            ours = model.vision_model(pixels).last_hidden_state.flatten(1)
+        return [float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in zip(ours, theirs, strict=True)]
+
+    assert max(alike()) < 0.3
+    blip.take_eyes(model, eyes)
+    assert min(alike()) > 0.7
 
 
 def test_it_speaks_its_tokenizers_language(letters):
@@ -35,10 +56,10 @@ def surprise(model, letters):
         return model(pixel_values=pixels, **text, labels=labels).loss.item()
 
 
-def test_it_learns_what_captions_sound_like(letters, tmp_path, monkeypatch):
+def test_it_learns_what_captions_sound_like(letters, eyes, tmp_path, monkeypatch):
     monkeypatch.setattr(blip, "POOL", 8)
     before = blip.build(letters).eval()
-    model = blip.train(letters, tmp_path, steps=20, batch=8, say=lambda text: None)
+    model = blip.train(letters, tmp_path, clip=eyes, steps=20, batch=8, say=lambda text: None)
     assert not model.training
     assert surprise(model, letters) < surprise(before, letters) - 1
     found = blip.accuracy(model, letters, count=8)
@@ -71,7 +92,7 @@ def test_accuracy_knows_which_word_is_wrong(letters):
     assert set(silent.values()) == {0.0}
 
 
-def test_padding_and_the_start_are_no_lesson(letters, monkeypatch, tmp_path):
+def test_padding_and_the_start_are_no_lesson(letters, eyes, monkeypatch, tmp_path):
     monkeypatch.setattr(blip, "POOL", 16)
     seen = []
 
@@ -83,7 +104,7 @@ def test_padding_and_the_start_are_no_lesson(letters, monkeypatch, tmp_path):
         return model
 
     monkeypatch.setattr(blip, "fit", look)
-    blip.train(letters, tmp_path, steps=1, batch=8, say=lambda text: None)
+    blip.train(letters, tmp_path, clip=eyes, steps=1, batch=8, say=lambda text: None)
     (inputs,) = seen
     assert (inputs["input_ids"][:, 0] == letters.convert_tokens_to_ids("[DEC]")).all()
     assert ((inputs["labels"] == -100) == (inputs["attention_mask"] == 0)).all()

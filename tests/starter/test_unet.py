@@ -44,12 +44,18 @@ def test_texts_are_encoded_as_the_pipeline_encodes_its_prompts(shipped):
     assert torch.allclose(ours, torch.cat([theirs, empty]), atol=1e-5)
 
 
-def test_the_noise_is_that_of_stable_diffusion(shipped):
+def test_the_noise_ends_with_nothing_of_the_picture_left():
     ours = unet.scheduler()
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
-    assert torch.allclose(ours.betas, betas, atol=1e-7)
+    assert torch.allclose(ours.betas, torch.linspace(1e-4, 0.02, 1000))
+    assert float(ours.alphas_cumprod[-1]) < 1e-4
     assert ours.config.prediction_type == "epsilon"
-    assert models.load_scheduler("starter").config.beta_end == ours.config.beta_end
+
+
+def test_the_shipped_pipeline_samples_with_the_noise_of_training():
+    trained, sampled = models.load_scheduler("starter"), models.load_pipeline("starter").scheduler
+    assert torch.allclose(trained.betas, unet.scheduler().betas)
+    assert torch.allclose(sampled.betas, trained.betas)
+    assert sampled.config.prediction_type == "epsilon"
 
 
 def test_it_fits_latents_and_texts():
