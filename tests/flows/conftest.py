@@ -7,7 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli.gesso import main
 from pipeline.recipe import load
 from pipeline.run import Run
 from pipeline.starter import collection

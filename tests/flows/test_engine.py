@@ -132,7 +132,7 @@ def test_an_empty_folder_becomes_the_workspace(recipe, tmp_path, capsys):
 def test_the_plain_engine_does_not_import_prefect(recipe, tmp_path):
     code = (
         "import sys\n"
-        "from flows.cli import main\n"
+        "from flows.cli.gesso import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit as done: print('ended', done.code, 'prefect' in sys.modules)"
     )

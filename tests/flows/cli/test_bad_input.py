@@ -155,7 +155,7 @@ def test_a_mistake_is_told_within_seconds_and_without_torch(recipe, tmp_path):
     path = recipe(**MISTAKES["an unknown column"][0])
     code = (
         "import sys\n"
-        "from flows.cli import main\n"
+        "from flows.cli.gesso import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit as done: print(done.code, sorted({'torch', 'prefect', 'albumentations'} & set(sys.modules)))"
     )

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import main
+from flows.cli.gesso import main
 
 
 def commands(group=main, path=()):
@@ -28,7 +28,7 @@ def ids(value):
 
 
 def test_help_answers_in_half_a_second():
-    gesso = [sys.executable, "-c", "from flows.cli import main; main()", "--help"]
+    gesso = [sys.executable, "-c", "from flows.cli.gesso import main; main()", "--help"]
     seconds = []
     for _ in range(3):
         began = time.monotonic()
@@ -42,7 +42,7 @@ def test_help_answers_in_half_a_second():
 def test_help_and_usage_errors_load_nothing_heavy(words):
     code = (
         "import sys\n"
-        "from flows.cli import main\n"
+        "from flows.cli.gesso import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "print('loaded', sorted({'torch', 'pandas', 'pydantic', 'prefect', 'pyarrow', 'cv2'} & set(sys.modules)))"

@@ -1,0 +1,44 @@
+"""The `gesso` command. Every import that costs time happens inside the command that needs it."""
+
+from typing import Any
+
+import click
+
+from flows.cli import about, chain, results, reviewing
+from flows.cli.options import CONTEXT
+from pipeline.errors import GessoError
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped with Ctrl-C, as shells have it."""
+
+
+class Commands(click.Group):
+    """A group whose errors are one message, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
+        """Run a command and turn gesso's errors into their exit codes."""
+        try:
+            return super().invoke(ctx)
+        except GessoError as error:
+            click.echo(f"gesso: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("gesso: stopped; what was done is kept, run the same command again to go on", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Commands,
+    context_settings=CONTEXT,
+    epilog="Exit codes: 0 done; 1 failed; 2 bad usage, recipe or input; 3 waiting for review.",
+)
+@click.version_option(package_name="gesso")
+def main() -> None:
+    """Prepare pictures, fine-tune Stable Diffusion on them, and show what came out."""
+    from flows.settings import quiet
+
+    quiet()
+
+
+for command in (*chain.COMMANDS, *results.COMMANDS, reviewing.review, *about.COMMANDS):
+    main.add_command(command)

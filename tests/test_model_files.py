@@ -1,0 +1,73 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.model_files import PARTS, STARTER, family, locate, weights_hash
+
+
+@pytest.fixture
+def base(tmp_path):
+    shutil.copytree(STARTER / "sd", tmp_path / "sd")
+    return tmp_path / "sd"
+
+
+def test_the_starter_ships_every_part():
+    for part, folder in PARTS.items():
+        assert locate("starter", part=part) == STARTER / folder
+    assert family(STARTER / "sd") == "sd"
+
+
+def test_looking_for_files_loads_no_torch():
+    code = "import sys; from pipeline.model_files import locate; locate('starter'); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("gone", ["model_index.json", "unet/config.json", "vae/diffusion_pytorch_model.safetensors"])
+def test_half_a_model_is_one_sentence(base, gone):
+    (base / gone).unlink()
+    with pytest.raises(ModelError, match=r"^base_model.id: the model has no "):
+        locate(str(base))
+
+
+def test_pickles_are_refused(base, tmp_path):
+    weights = base / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(ModelError, match="pickled weights only in unet"):
+        locate(str(base))
+    (tmp_path / "model.ckpt").write_bytes(b"")
+    with pytest.raises(ModelError, match="a pickle can run code"):
+        locate(str(tmp_path / "model.ckpt"))
+
+
+def test_a_family_that_is_not_known_is_named(base):
+    (base / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
+    with pytest.raises(ModelError, match="StableDiffusionXLPipeline"):
+        locate(str(base))
+
+
+def test_a_hash_covers_weights_configuration_and_words_alone(base):
+    before = {part: weights_hash(base, part) for part in ("unet", "vae", "text_encoder")}
+    index = base / "unet" / "config.json"
+    config = json.loads(index.read_text())
+    index.write_text(json.dumps({**config, "_diffusers_version": "9"}, indent=7))
+    (base / "unet" / "notes.md").write_text("mine")
+    assert weights_hash(base, "unet") == before["unet"]
+
+    index.write_text(json.dumps({**config, "sample_size": 17}))
+    words = base / "tokenizer" / "tokenizer.json"
+    words.write_text(words.read_text().replace("circle", "kringel"))
+    weights = base / "vae" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    os.utime(weights, ns=(0, 0))
+    assert not {weights_hash(base, part) for part in before} & set(before.values())
+
+
+def test_a_hash_is_the_same_wherever_the_model_lies(base):
+    assert weights_hash(base, "unet") == weights_hash(STARTER / "sd", "unet")
