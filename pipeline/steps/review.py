@@ -9,7 +9,7 @@ from pipeline.review import gate, journal
 from pipeline.review.rows import Proposal, ReviewRow, review_rows
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.steps.select import load_kept, save_kept
+from pipeline.steps.select import load_kept
 
 REVIEWED = pa.schema(
     [
@@ -45,7 +45,9 @@ def rows_of(run: Run) -> list[ReviewRow]:
 
 
 def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
-    """Save the table `reviewed`; with `undecided: exclude` the undecided pictures leave the run here.
+    """Save the table `reviewed`, and mark in the ledger who leaves here: the undecided, and what was dropped by now.
+
+    Done again after more was decided, it lets back in whom it had marked before.
 
     Raises:
         AwaitingReview: `undecided: wait`, and some captions that the recipe requires are undecided.
@@ -53,26 +55,32 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     rule = run.recipe.review
     rows = rows_of(run)
     undecided = set(gate.undecided(rows, rule))
-    rows = [row for row in rows if row.verdict != "drop"]
+    dropped = {row.sample_id for row in rows if row.verdict == "drop"}
+    rows = [row for row in rows if row.sample_id not in dropped]
     run.save("reviewed", table_of([_plain(row) for row in rows], REVIEWED))
-    if undecided:
-        _mark(run, undecided)
-        if rule.undecided == "wait":
-            raise AwaitingReview(
-                f"{len(undecided)} of {len(rows)} captions wait for a person (review.require: {rule.require}). "
-                f"Next: gesso review export {run.workspace.root}, edit the file, "
-                f"gesso review apply {run.workspace.root} FILE, then run again."
-            )
-        save_kept(run, [one for one in load_kept(run) if one.sample_id not in undecided])
+    _mark(run, undecided, dropped)
+    if undecided and rule.undecided == "wait":
+        raise AwaitingReview(
+            f"{len(undecided)} of {len(rows)} captions wait for a person (review.require: {rule.require}). "
+            f"Next: gesso review export {run.workspace.root}, edit the file, "
+            f"gesso review apply {run.workspace.root} FILE, then run again."
+        )
     decided = sum(row.decided for row in rows)
     return f"{decided} of {len(rows)} captions decided by people, {len(undecided)} left out"
 
 
-def _mark(run: Run, undecided: set[str]) -> None:
+def _mark(run: Run, undecided: set[str], dropped: set[str]) -> None:
+    states = {one.sample_id: "held_out" if one.split == "held_out" else "kept" for one in load_kept(run)}
     rows = run.rows("ledger")
     for row in rows:
-        if row["sample_id"] in undecided and row["state"] in ("kept", "held_out"):
-            row.update(state="awaiting_review", stage="review", reason="undecided caption", value=None, limit=None)
+        if row["stage"] == "review":
+            row.update(state=states[row["sample_id"]], stage=None, reason=None)
+        if row["state"] not in ledger.STAYED:
+            continue
+        if row["sample_id"] in dropped:
+            row.update(state="dropped_by_person", stage="review", reason="dropped in review")
+        elif row["sample_id"] in undecided:
+            row.update(state="awaiting_review", stage="review", reason="undecided caption")
     ledger.check(rows, run.rows("origins"))
     run.save("ledger", table_of(rows, ledger.LEDGER))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline import models
+from pipeline import ledger, models
 from pipeline.errors import InputError
 from pipeline.manifest import Row, table_of
 from pipeline.run import Run
@@ -13,6 +13,12 @@ from pipeline.trainset import build, latents, texts
 from pipeline.trainset.loader import ParquetExamples
 
 LATENTS_SHARD, TEXTS_SHARD = 64, 256
+
+
+def standing(run: Run) -> list[Kept]:
+    """The pictures that go on and that the ledger still has after the review."""
+    stayed = {row["sample_id"] for row in run.rows("ledger") if row["state"] in ledger.STAYED}
+    return [one for one in load_kept(run) if one.sample_id in stayed]
 
 
 def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
@@ -35,7 +41,7 @@ def run(run: Run, tools: Tools) -> str:
     Raises:
         InputError: nothing is left to train on.
     """
-    kept = load_kept(run)
+    kept = standing(run)
     rows = build.rows_of(kept, composed(run, kept), run.recipe.augment)
     train = [row for row in rows if row["split"] == "train"]
     if not train:

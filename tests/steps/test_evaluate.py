@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from pipeline import imaging, models
+from pipeline.metrics import clip_score
+from pipeline.stage import Tools
+from pipeline.steps import evaluate
+
+BEFORE = ("ingest", "measure", "select", "caption", "review", "trainset", "train")
+PROMPT = "a small red circle on a blue background"
+
+
+def pixels(row):
+    return imaging.decode(row["png"]).pixels
+
+
+def test_base_middle_and_last_are_evaluated_with_the_same_prompts_and_seeds(finished):
+    made = [(row["step"], row["prompt"], row["seed"]) for row in finished.run.rows("samples_made")]
+    assert made == [(step, PROMPT, seed) for step in (0, 2, 4) for seed in (1, 2)]
+    assert finished.said["evaluate"].startswith("3 checkpoints, 6 samples")
+    assert all(pixels(row).shape == (64, 64, 3) for row in finished.run.rows("samples_made"))
+
+
+def test_step_0_is_the_base_model_and_later_ones_differ(finished):
+    rows = {(row["step"], row["seed"]): pixels(row) for row in finished.run.rows("samples_made")}
+    pipe = models.load_pipeline("starter")
+    (own,) = pipe(
+        PROMPT,
+        negative_prompt="",
+        generator=torch.Generator().manual_seed(1),
+        num_inference_steps=2,
+        guidance_scale=2.0,
+        height=64,
+        width=64,
+        output_type="np",
+    ).images
+    assert np.abs(rows[0, 1].astype(int) - np.round(own * 255).astype(int)).max() <= 1
+    assert (rows[0, 1] != rows[0, 2]).any()
+    assert (rows[0, 1] != rows[4, 1]).any()
+    assert (rows[2, 1] != rows[4, 1]).any()
+
+
+def test_plain_diffusers_with_the_adapter_paints_the_last_steps_samples(finished):
+    folder = models.locate("starter")
+    pipe = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.load_lora_weights(finished.training / "weights", weight_name="pytorch_lora_weights.safetensors")
+    (made,) = pipe(
+        PROMPT,
+        generator=torch.Generator().manual_seed(2),
+        num_inference_steps=2,
+        guidance_scale=2.0,
+        height=64,
+        width=64,
+    ).images
+    assert isinstance(made, Image.Image)
+    ours = next(pixels(row) for row in finished.run.rows("samples_made") if (row["step"], row["seed"]) == (4, 2))
+    base = next(pixels(row) for row in finished.run.rows("samples_made") if (row["step"], row["seed"]) == (0, 2))
+    apart = np.abs(ours.astype(int) - np.asarray(made, int))
+    assert apart.max() <= 1
+    assert np.abs(ours.astype(int) - base).max() > 1
+
+
+def test_scores_are_those_of_the_metric(finished):
+    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
+    samples = [row for row in evaluation.rows("samples") if row["step"] == 4]
+    scores = {
+        row["seed"]: row["value"]
+        for row in evaluation.rows("scores")
+        if (row["step"], row["metric"]) == (4, "clip_score")
+    }
+    measured = clip_score.measure([pixels(row) for row in samples], [PROMPT, PROMPT], clip="starter", device="cpu")
+    assert [scores[row["seed"]] for row in samples] == pytest.approx(list(measured), abs=1e-3)
+
+
+def test_losses_are_of_both_splits_and_of_whole_pictures_alone(finished):
+    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
+    views = {row["sample_id"]: row["split"] for row in finished.run.rows("views")}
+    rows = evaluation.rows("losses")
+    for step in (0, 2, 4):
+        assert {(row["sample_id"], row["split"]) for row in rows if row["step"] == step} == set(views.items())
+    keys = {(row["step"], row["sample_id"], row["timestep"]) for row in rows}
+    assert len(keys) == len(rows) == 3 * len(views) * len({row["timestep"] for row in rows})
+    means = finished.run.rows("stable_loss")
+    for mean in means:
+        same = [row["loss"] for row in rows if all(row[name] == mean[name] for name in ("step", "split", "timestep"))]
+        assert mean["loss"] == pytest.approx(np.mean(same))
+    assert {(row["step"], row["split"]) for row in means} == {(s, t) for s in (0, 2, 4) for t in ("train", "held_out")}
+
+
+def test_measures_compare_the_base_with_the_last_step(finished):
+    metrics = {(row["name"], row["of"]): row for row in finished.run.rows("metrics")}
+    assert list(metrics) == [
+        ("stable loss", "held-out pictures"),
+        ("stable loss", "training pictures"),
+        ("clip image", "samples"),
+        ("clip score", "samples"),
+    ]
+    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
+    for split, of in (("train", "training pictures"), ("held_out", "held-out pictures")):
+        for step, when in ((0, "before"), (4, "after")):
+            values = [r["loss"] for r in evaluation.rows("losses") if (r["step"], r["split"]) == (step, split)]
+            assert metrics["stable loss", of][when] == pytest.approx(np.mean(values))
+    for row in metrics.values():
+        assert row["difference"] == pytest.approx(row["after"] - row["before"])
+        assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_evaluated_again_nothing_is_rendered(finished, further):
+    made = further().go(*BEFORE, "evaluate")
+    assert made.stats["evaluate"].computed == 0
+    for name in ("samples_made", "metrics", "stable_loss"):
+        assert made.run.rows(name) == finished.run.rows(name)
+
+
+def test_another_prompt_is_rendered_by_the_same_training_before_and_after(finished, further):
+    asked = {"prompts": ["a big green star"], "seeds": [5], "steps": 1}
+    made = further(evaluate=asked).go(*BEFORE, "evaluate")
+    assert made.training == finished.training
+    assert made.stats["train"].computed == 0
+    assert made.stats["evaluate"].computed == 2
+    assert [(row["step"], row["seed"]) for row in made.run.rows("samples_made")] == [(0, 5), (4, 5)]
+
+
+def test_weights_read_back_render_what_they_rendered_in_training(finished, further):
+    made = further().go(*BEFORE)
+    tools = Tools(made.run.workspace, workers=1)
+    unet = evaluate._trained(made.run, tools)
+    evaluation = evaluate.Evaluation(made.run, tools, made.training)
+    again = evaluation._sample(4, unet)
+    was = [row for row in evaluation.rows("samples") if row["step"] == 4]
+    for one, other in zip(again, was, strict=True):
+        assert np.abs(pixels(one).astype(int) - pixels(other).astype(int)).max() <= 1
+
+
+def test_without_prompts_the_losses_alone_are_compared(further):
+    made = further(evaluate={"prompts": []}).go(*BEFORE, "evaluate")
+    assert made.run.rows("samples_made") == []
+    assert [row["name"] for row in made.run.rows("metrics")] == ["stable loss", "stable loss"]
+
+
+def planted(before, after):
+    return [
+        {"step": step, "split": "train", "sample_id": name, "timestep": 1, "loss": loss}
+        for step, losses in ((0, before), (10, after))
+        for name, loss in losses.items()
+    ]
+
+
+def test_a_planted_difference_is_found_and_pairs_are_by_picture():
+    ids = [f"s{number}" for number in range(12)]
+    before = {one: 1.0 + number for number, one in enumerate(ids)}
+    (row,) = evaluate.compare(planted(before, {one: loss - 0.25 for one, loss in before.items()}), [], 10)
+    assert (row["name"], row["of"]) == ("stable loss", "training pictures")
+    assert row["difference"] == pytest.approx(-0.25)
+    assert row["low"] == pytest.approx(-0.25)
+    assert row["high"] == pytest.approx(-0.25)
+    assert row["higher_is_better"] is False
+
+
+def test_a_picture_without_its_pair_is_left_out():
+    (row,) = evaluate.compare(planted({"a": 1.0, "b": 2.0, "c": 99.0}, {"a": 0.5, "b": 1.5, "d": 7.0}), [], 10)
+    assert (row["before"], row["after"]) == (1.5, 1.0)
+
+
+def test_it_is_due_at_every_so_many_steps_and_the_last(finished):
+    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
+    assert [step for step in range(1, 6) if evaluation.due(step)] == [2, 4]

@@ -1,0 +1,120 @@
+import json
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from pipeline import models
+from pipeline.steps import evaluate
+
+BEFORE = ("ingest", "measure", "select", "caption", "review", "trainset")
+TRAIN = {"steps": 4, "batch_size": 2, "checkpoint_every": 2, "learning_rate": 1e-3, "rank": 4}
+LORA = "weights/pytorch_lora_weights.safetensors"
+
+
+class StoppedError(Exception):
+    """Ends a training where the test wants it."""
+
+
+def same(one, other):
+    first, second = load_file(one), load_file(other)
+    return first.keys() == second.keys() and all((value == second[name]).all() for name, value in first.items())
+
+
+def test_it_saves_where_the_weights_are_and_how_the_loss_went(finished):
+    facts = finished.run.json("training")
+    assert finished.training == finished.run.training
+    assert facts["steps"] == 4
+    assert facts["method"] == "lora"
+    assert len(facts["losses"]) == 4
+    assert all(loss > 0 for loss in facts["losses"])
+    assert (finished.training / facts["weights"] / "pytorch_lora_weights.safetensors").is_file()
+    assert json.loads((finished.training / "done.json").read_text())["losses"] == facts["losses"]
+    assert finished.stats["train"].computed == 4
+
+
+def test_the_adapters_header_names_the_training_set_and_what_it_was_made_from(finished):
+    with safe_open(finished.training / LORA, "pt") as opened:
+        header = opened.metadata()
+    assert header["gesso_trainset_digest"] == finished.run.json("trainset")["digest"]
+    assert (finished.run.workspace.trainsets / header["gesso_trainset_digest"] / "manifest.parquet").is_file()
+    assert header["gesso_base_model"] == "starter"
+    assert header["gesso_base_unet_sha256"] == models.weights_hash(models.locate("starter"), "unet")
+    assert header["gesso_recipe"] == header["modelspec.title"] == "small"
+    assert header["gesso_steps"] == "4"
+
+
+def test_the_training_is_found_again_whoever_asks(finished, further):
+    made = further().go(*BEFORE, "train")
+    assert made.run.json("training") == finished.run.json("training")
+    assert made.stats["train"].computed == 0
+    assert made.heard == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"evaluate": {"prompts": ["another prompt"], "seeds": [7], "steps": 1}},
+        {"evaluate": {"prompts": []}},
+        {"train": {**TRAIN, "checkpoint_every": 1, "keep_checkpoints": 1}},
+        {"review": {"require": "none", "undecided": "exclude"}},
+    ],
+    ids=["prompt", "no prompt", "checkpoints", "review"],
+)
+def test_what_decides_no_weights_makes_no_other_training(finished, further, changes):
+    made = further(**changes).go(*BEFORE)
+    assert made.run.training == finished.training
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": {**TRAIN, "learning_rate": 2e-3}},
+        {"train": {**TRAIN, "seed": 1}},
+        {"train": {**TRAIN, "steps": 5}},
+        {"augment": {"views": 1}},
+        {"split": {"held_out": 0.3, "min_groups": 2, "seed": 8}},
+    ],
+    ids=["rate", "seed", "steps", "views", "split"],
+)
+def test_what_decides_weights_makes_another_training(finished, further, changes):
+    made = further(**changes).go(*BEFORE)
+    assert made.run.training != finished.training
+    assert made.run.training.parent == finished.training.parent
+
+
+def test_another_learning_rate_trains_anew_and_ends_with_other_weights(finished, further):
+    made = further(train={**TRAIN, "learning_rate": 2e-3, "steps": 2}, evaluate={"prompts": []}).go(*BEFORE, "train")
+    assert made.stats["train"].computed == 2
+    assert not same(made.training / LORA, finished.training / LORA)
+
+
+@pytest.mark.parametrize("stopped_at", [0, 2, 4])
+def test_a_stopped_training_goes_on_to_the_weights_of_an_undisturbed_one(copied, finished, monkeypatch, stopped_at):
+    made = copied().go(*BEFORE)
+    plain = evaluate.Evaluation.step
+
+    def stop(self, step, unet):
+        plain(self, step, unet)
+        if step == stopped_at:
+            raise StoppedError
+
+    monkeypatch.setattr(evaluate.Evaluation, "step", stop)
+    with pytest.raises(StoppedError):
+        made.go("train")
+    monkeypatch.undo()
+    assert made.run.json("training") == {}
+    assert not (made.run.training / "done.json").exists()
+    again = copied().go(*BEFORE, "train")
+    assert again.run.training == made.run.training
+    # the callback of a step comes before its checkpoint
+    going_on = [text for text in again.heard if text.startswith("going on after")]
+    assert going_on == (["going on after step 2"] if stopped_at == 4 else [])
+    assert same(again.training / LORA, finished.training / LORA)
+    assert again.run.json("training")["losses"] == finished.run.json("training")["losses"]
+    assert [text for text in again.heard if text == f"evaluate: step {stopped_at} done"] == []
+
+
+def test_it_says_how_far_it_is(finished):
+    assert any(text.startswith("step 4/4, loss ") for text in finished.heard)
+    assert finished.said["train"].startswith("4 steps, loss ")
