@@ -73,7 +73,8 @@ def of_like_colours(pairs: Sequence[Edge], colours: Mapping[str, int], *, limit:
 
     The hash sees no colour: a red and a blue cup in one place are neighbours to it.
     """
-    one, other = (np.array([colours[pair[end]] for pair in pairs], np.uint64) for end in (0, 1))
+    one = np.array([colours[a] for a, _, _ in pairs], np.uint64)
+    other = np.array([colours[b] for _, b, _ in pairs], np.uint64)
     apart = perceptual.colour_distance(one, other).tolist()
     return [pair for pair, distance in zip(pairs, apart, strict=True) if distance <= limit]
 
