@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from pipeline import ledger, selection
-from pipeline.dedup import edges, perceptual
+from pipeline.dedup import edges, exact, perceptual
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row, table_of
 from pipeline.review import journal
@@ -27,7 +27,7 @@ KEPT = pa.schema(
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Save the tables `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
+    """Save the tables `edges`, `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
     origins, samples = run.rows("origins"), run.rows("samples")
     comparable = {
         row["pixel_id"]: row["perceptual__hash"] for row in samples if not row["error"] and not row["perceptual__flat"]
@@ -38,6 +38,8 @@ def run(run: Run, tools: Tools) -> str:
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
+    found = [*exact.of_bytes(origins), *exact.of_pixels(samples), *exact.of_looks(pairs)]
+    run.save("edges", table_of(found, exact.EDGES))
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in samples if row["pixel_id"] in comparable}
     near = run.recipe.dedup.near
     pairs = edges.of_like_colours(pairs, colours, limit=near.colour) if near else []

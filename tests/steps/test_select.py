@@ -79,3 +79,11 @@ def test_near_duplicates_are_found_where_the_recipe_asks(further):
             assert int(row["value"]) <= 12
             assert row["kept_instead"]
     ledger.check(made.run.rows("ledger"), made.run.rows("origins"))
+
+
+def test_the_twin_is_an_edge(finished):
+    exact = [row for row in finished.run.rows("edges") if row["kind"] != "perceptual"]
+    names = {row["sample_id"]: row["origin"] for row in finished.run.rows("origins")}
+    ends = {names.get(row[end], row[end]).rpartition("/")[2] for row in exact for end in "ab"}
+    assert ends == {"00.png", "twin.png"}
+    assert [row["distance"] for row in exact] == [0]
