@@ -1,7 +1,6 @@
-"""How shapes and subjects come onto a canvas: outlines, three styles and one kept out, and painters of subjects."""
+"""How shapes come onto a canvas: their outlines, four styles, and two that are kept out of the starter's training."""
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -10,24 +9,12 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 """A picture: height x width x 3, RGB, 0 to 255."""
 Color = tuple[int, int, int]
-
-COLORS: dict[str, Color] = {
-    "red": (214, 40, 40),
-    "orange": (244, 140, 24),
-    "yellow": (250, 222, 60),
-    "green": (44, 150, 66),
-    "cyan": (84, 208, 214),
-    "blue": (38, 70, 196),
-    "purple": (124, 48, 160),
-    "pink": (246, 150, 194),
-    "white": (244, 244, 244),
-    "black": (26, 26, 28),
-}
+INK, PAPER = (26, 26, 28), (244, 244, 244)
 
 
 def shade(color: Color, rng: np.random.Generator) -> Color:
     """A colour a little off, by up to 8 a channel."""
-    red, green, blue = (int(np.clip(value + rng.uniform(-8, 8), 0, 255)) for value in color)
+    red, green, blue = np.clip(np.add(color, rng.uniform(-8, 8, 3)), 0, 255).astype(int).tolist()
     return red, green, blue
 
 
@@ -37,32 +24,64 @@ def paint(
     """Paint a shape into the picture: half-height `radius` px around `center` (x, y), turned by `angle` radians."""
     polygons = outline(shape, center, radius, angle)
     if style == "chalk":
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(mask, polygons, 255)
-        stripes = (np.add.outer(np.arange(len(image)), np.arange(len(image))) // 3) % 3 == 0
-        image[(mask > 0) & stripes] = color
-        cv2.polylines(
-            image, polygons, isClosed=True, color=color, thickness=max(2, len(image) // 42), lineType=cv2.LINE_AA
-        )
+        _chalk(image, polygons, color)
+        return
+    if style == "shadowed":
+        _shadow(image, [points + max(2, round(radius / 5)) for points in polygons])
+    if style == "mosaic":
+        _mosaic(image, polygons, color)
         return
     cv2.fillPoly(image, polygons, color, cv2.LINE_AA)
     if style == "outlined":
-        edge = (26, 26, 28) if sum(color) > 200 else (244, 244, 244)
-        cv2.polylines(
-            image, polygons, isClosed=True, color=edge, thickness=max(2, len(image) // 42), lineType=cv2.LINE_AA
-        )
+        _line(image, polygons, INK if sum(color) > 200 else PAPER)
     elif style == "shaded":
-        mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(mask, polygons, 255, cv2.LINE_AA)
-        rows = (np.arange(len(image), dtype=np.float32) - center[1]) / (2 * radius)
-        lit = image * (1.0 - 0.5 * rows)[:, None, None]
-        share = mask[:, :, None].astype(np.float32) / 255
-        image[:] = np.clip(lit * share + image * (1 - share), 0, 255).astype(np.uint8)
+        _light(image, polygons, middle=center[1], radius=radius)
 
 
 def outline(shape: str, center: tuple[float, float], radius: float, angle: float) -> list[NDArray[np.int32]]:
     """Polygons (even-odd filled) of a shape of half-height `radius` around `center`, turned by `angle` radians."""
     return [np.round(_turn(points, angle) * radius + np.asarray(center)).astype(np.int32) for points in _UNIT[shape]]
+
+
+def _line(image: Pixels, polygons: list[NDArray[np.int32]], color: Color) -> None:
+    cv2.polylines(image, polygons, isClosed=True, color=color, thickness=max(2, len(image) // 42), lineType=cv2.LINE_AA)
+
+
+def _mask(image: Pixels, polygons: list[NDArray[np.int32]]) -> Pixels:
+    mask = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(mask, polygons, 255, cv2.LINE_AA)
+    return mask
+
+
+def _chalk(image: Pixels, polygons: list[NDArray[np.int32]], color: Color) -> None:
+    """Hatched, with an edge."""
+    stripes = (np.add.outer(np.arange(len(image)), np.arange(len(image))) // 3) % 3 == 0
+    image[(_mask(image, polygons) > 127) & stripes] = color
+    _line(image, polygons, color)
+
+
+def _mosaic(image: Pixels, polygons: list[NDArray[np.int32]], color: Color) -> None:
+    """Of square tiles with gaps."""
+    tile = max(3, len(image) // 18)
+    coarse = cv2.resize(_mask(image, polygons), None, fx=1 / tile, fy=1 / tile, interpolation=cv2.INTER_AREA)
+    side = len(coarse) * tile
+    tiles = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_NEAREST)[: len(image), : len(image)] > 96
+    tiles = np.pad(tiles, ((0, len(image) - len(tiles)), (0, len(image) - len(tiles))))
+    at = np.arange(len(image)) % tile == 0
+    image[tiles & ~(at[:, None] | at[None, :])] = color
+
+
+def _shadow(image: Pixels, polygons: list[NDArray[np.int32]]) -> None:
+    share = _mask(image, polygons)[:, :, None].astype(np.float32) / 255 * 0.55
+    image[:] = (image * (1 - share)).astype(np.uint8)
+
+
+def _light(image: Pixels, polygons: list[NDArray[np.int32]], *, middle: float, radius: float) -> None:
+    """Lighter at the top of the shape, darker at its bottom."""
+    share = _mask(image, polygons)[:, :, None].astype(np.float32) / 255
+    rows = (np.arange(len(image), dtype=np.float32) - middle) / radius
+    lit = image * (1 - 0.22 * rows)[:, None, None]
+    image[:] = np.clip(lit * share + image * (1 - share), 0, 255).astype(np.uint8)
 
 
 def _turn(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -88,71 +107,41 @@ def _heart() -> NDArray[np.float64]:
     return np.stack([across, -down - 2], axis=1) / 16
 
 
+def _moon() -> NDArray[np.float64]:
+    """A disc less a disc beside it."""
+    outer = np.linspace(math.radians(40), math.radians(320), 40)
+    inner = np.linspace(math.radians(293), math.radians(67), 30)
+    bite = np.stack([np.cos(inner) * 0.7 + 0.5, np.sin(inner) * 0.7], axis=1)
+    return np.concatenate([np.stack([np.cos(outer), np.sin(outer)], axis=1), bite]) + np.array([0.15, 0.0])
+
+
+def _flower() -> NDArray[np.float64]:
+    turns = np.linspace(0, 2 * math.pi, 60, endpoint=False)
+    return np.stack([np.sin(turns), -np.cos(turns)], axis=1) * (0.7 + 0.3 * np.cos(5 * turns))[:, None]
+
+
+def _points(*pairs: tuple[float, float]) -> NDArray[np.float64]:
+    return np.array(pairs, np.float64)
+
+
 _ARM = 0.36
 _UNIT: dict[str, list[NDArray[np.float64]]] = {
     "circle": [_round()],
-    "square": [np.array([[-0.88, -0.88], [0.88, -0.88], [0.88, 0.88], [-0.88, 0.88]])],
-    "triangle": [np.array([[0.0, -1.0], [1.0, 0.85], [-1.0, 0.85]])],
+    "square": [_points((-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88))],
+    "triangle": [_points((0.0, -1.0), (1.0, 0.85), (-1.0, 0.85))],
     "star": [_star()],
     "heart": [_heart()],
     "cross": [
-        np.array(
-            [
-                [-_ARM, -1], [_ARM, -1], [_ARM, -_ARM], [1, -_ARM], [1, _ARM], [_ARM, _ARM],
-                [_ARM, 1], [-_ARM, 1], [-_ARM, _ARM], [-1, _ARM], [-1, -_ARM], [-_ARM, -_ARM],
-            ]
+        _points(
+            *((-_ARM, -1), (_ARM, -1), (_ARM, -_ARM), (1, -_ARM), (1, _ARM), (_ARM, _ARM)),
+            *((_ARM, 1), (-_ARM, 1), (-_ARM, _ARM), (-1, _ARM), (-1, -_ARM), (-_ARM, -_ARM)),
         )
     ],
     "ring": [_round(), _round(0.5)],
-    "diamond": [np.array([[0.0, -1.0], [0.72, 0.0], [0.0, 1.0], [-0.72, 0.0]])],
-}  # fmt: skip
-
-
-def _box(image: Pixels, center: tuple[float, float], radius: float, box: tuple[float, ...], color: str) -> None:
-    left, top, right, bottom = (value * radius for value in box)
-    start = (round(center[0] + left), round(center[1] + top))
-    cv2.rectangle(image, start, (round(center[0] + right), round(center[1] + bottom)), COLORS[color], -1)
-
-
-def _disc(
-    image: Pixels, center: tuple[float, float], radius: float, at: tuple[float, float], size: float, color: str
-) -> None:
-    middle = (round(center[0] + at[0] * radius), round(center[1] + at[1] * radius))
-    cv2.circle(image, middle, round(size * radius), COLORS[color], -1, cv2.LINE_AA)
-
-
-def _robot(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    _box(image, center, radius, (-0.06, -1.1, 0.06, -0.7), "black")
-    _disc(image, center, radius, (0, -1.1), 0.15, "red")
-    _box(image, center, radius, (-0.62, -0.78, 0.62, 0.1), "cyan")
-    _disc(image, center, radius, (-0.28, -0.38), 0.19, "yellow")
-    _disc(image, center, radius, (0.28, -0.38), 0.19, "yellow")
-    _box(image, center, radius, (-0.34, -0.12, 0.34, -0.02), "black")
-    _box(image, center, radius, (-0.45, 0.16, 0.45, 0.75), "purple")
-    _box(image, center, radius, (-0.8, 0.2, -0.55, 0.65), "black")
-    _box(image, center, radius, (0.55, 0.2, 0.8, 0.65), "black")
-    _box(image, center, radius, (-0.38, 0.78, -0.12, 1.1), "black")
-    _box(image, center, radius, (0.12, 0.78, 0.38, 1.1), "black")
-
-
-def _snail(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    _box(image, center, radius, (-1.0, 0.5, 1.0, 0.85), "yellow")
-    _box(image, center, radius, (0.75, -0.3, 0.95, 0.6), "yellow")
-    _disc(image, center, radius, (0.85, -0.35), 0.16, "black")
-    for size, color in ((0.75, "orange"), (0.52, "white"), (0.32, "orange"), (0.13, "white")):
-        _disc(image, center, radius, (-0.2, 0.0), size, color)
-
-
-def _lighthouse(image: Pixels, center: tuple[float, float], radius: float) -> None:
-    for row, color in enumerate(("white", "red", "white", "red")):
-        _box(image, center, radius, (-0.4, -0.4 + row * 0.38, 0.4, -0.02 + row * 0.38), color)
-    _box(image, center, radius, (-0.5, -0.5, 0.5, -0.4), "black")
-    _box(image, center, radius, (-0.26, -0.85, 0.26, -0.5), "yellow")
-    _box(image, center, radius, (-0.34, -1.05, 0.34, -0.85), "black")
-
-
-SUBJECT_PAINTERS: dict[str, Callable[[Pixels, tuple[float, float], float], None]] = {
-    "robot": _robot,
-    "snail": _snail,
-    "lighthouse": _lighthouse,
+    "diamond": [_points((0.0, -1.0), (0.72, 0.0), (0.0, 1.0), (-0.72, 0.0))],
+    "moon": [_moon()],
+    "arrow": [_points((1, 0), (0.2, -0.8), (0.2, -0.3), (-1, -0.3), (-1, 0.3), (0.2, 0.3), (0.2, 0.8))],
+    "flower": [_flower(), _round(0.22)],
+    "bolt": [_points((0.25, -1), (-0.6, 0.15), (-0.05, 0.15), (-0.3, 1), (0.6, -0.25), (0.05, -0.25), (0.5, -1))],
 }
+"""Corners of each shape's polygons; x to the right, y down, about -1 to 1."""

@@ -9,7 +9,8 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from pipeline.starter import pictures
-from pipeline.starter.drawing import COLORS, Pixels
+from pipeline.starter.drawing import Pixels
+from pipeline.starter.scene import COLORS
 
 STEPS, GUIDANCE = 20, 5.0
 
