@@ -1,6 +1,5 @@
 """Models from the hub: the local cache first, then one attempt to download, then one sentence."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,24 +21,22 @@ SECONDS = 5.0
 NETWORK_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
 """What a request may raise: the HTTP client's own base error has another package (httpx, httpx2) in each release."""
 
-UNWANTED = ("*.fp16.*", "*.non_ema.*", "*.ema.*", "safety_checker/*", "flax_model*", "openvino*", "onnx*")
-"""Files that nothing here reads."""
-
-
-def is_id(reference: str) -> bool:
-    """Whether this can be a hub id: `owner/name` or `name`, and nothing that looks like a path."""
-    return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference) is not None
-
 
 def download(
-    reference: str, revision: str | None, *, wanted: Sequence[str], complete: Callable[[Path], bool], field: str
+    reference: str,
+    revision: str | None,
+    *,
+    wanted: Sequence[str],
+    unwanted: Sequence[str],
+    complete: Callable[[Path], bool],
+    field: str,
 ) -> Path:
     """The folder of a hub model in the local cache, downloaded where the cache has none that is `complete`.
 
-    `wanted` are the patterns of the files to fetch. Raises ModelError, within seconds, where the hub does not answer,
-    does not know the model or the revision, or does not let it be had.
+    `wanted` are the patterns of the files to fetch, but for those that are `unwanted`. Raises ModelError, within
+    seconds, where the hub does not answer, does not know the model or the revision, or does not let it be had.
     """
-    fetch = partial(snapshot_download, reference, allow_patterns=list(wanted), ignore_patterns=list(UNWANTED))
+    fetch = partial(snapshot_download, reference, allow_patterns=list(wanted), ignore_patterns=list(unwanted))
     try:
         cached = Path(str(fetch(revision=revision, local_files_only=True)))
         if complete(cached):

@@ -6,10 +6,10 @@ hub id such as `owner/name` with its revision.
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from pipeline.errors import ModelError
-from pipeline.hub import UNWANTED, download, is_id
 
 STARTER = Path(__file__).parent / "starter" / "weights"
 PARTS = {"base": "sd", "clip": "clip", "blip": "blip"}
@@ -18,8 +18,15 @@ PARTS = {"base": "sd", "clip": "clip", "blip": "blip"}
 FILES = ("*.json", "*.txt", "*.safetensors")
 BASE_FILES = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
 """What is fetched from the hub: a base model's parts, not the single files beside them."""
+UNWANTED = ("*.fp16.*", "*.non_ema.*", "*.ema.*", "safety_checker/*", "flax_model*", "openvino*", "onnx*")
+"""Files that nothing here reads."""
 
 _hashes: dict[tuple[str, int, int], str] = {}
+
+
+def is_id(reference: str) -> bool:
+    """Whether this can be a hub id: `owner/name` or `name`, and nothing that looks like a path."""
+    return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference) is not None
 
 
 def locate(reference: str, revision: str | None = None, *, part: str = "base", field: str = "base_model.id") -> Path:
@@ -55,10 +62,14 @@ def locate(reference: str, revision: str | None = None, *, part: str = "base", f
             remedy="Convert it to a folder with diffusers: StableDiffusionPipeline.from_single_file, save_pretrained.",
         )
     elif is_id(reference):
-        folder = download(
+        # the hub's client takes half a second to import, which no local model should cost
+        from pipeline import hub
+
+        folder = hub.download(
             reference,
             revision,
             wanted=BASE_FILES if part == "base" else FILES,
+            unwanted=UNWANTED,
             complete=lambda found: _problem(found, part) is None,
             field=field,
         )

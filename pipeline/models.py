@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from transformers import (
@@ -22,6 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from pipeline.errors import RecipeError
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
 
@@ -59,12 +60,29 @@ def load_text_encoder(
     return _text_encoder(folder, weights_hash(folder, "text_encoder"), device, dtype)
 
 
-def load_scheduler(reference: str, *, revision: str | None = None) -> DDPMScheduler:
-    """The base model's noise schedule as training needs it: DDPM, whichever sampler the model names."""
+def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal_snr: bool = False) -> DDPMScheduler:
+    """The base model's noise schedule as training needs it: DDPM, whichever sampler the model names.
+
+    With `zero_terminal_snr` (or where the model's own schedule says `rescale_betas_zero_snr`) it is rescaled so that
+    the last timestep is noise alone (Lin et al. 2023, algorithm 1).
+
+    Raises:
+        RecipeError: `zero_terminal_snr` for a model that predicts noise, which tells nothing of a picture there.
+    """
     folder = locate(reference, revision) / "scheduler"
     known = DDPMScheduler().config
     config = DDPMScheduler.load_config(folder, local_files_only=True)
-    return DDPMScheduler.from_config({name: value for name, value in config.items() if name in known})
+    wanted = {name: value for name, value in config.items() if name in known}
+    if zero_terminal_snr:
+        if wanted.get("prediction_type", "epsilon") == "epsilon":
+            raise RecipeError(
+                "a model that predicts noise cannot begin with noise alone",
+                field="train.zero_terminal_snr",
+                value=True,
+                remedy="Take a base model whose scheduler has prediction_type v_prediction, or leave it out.",
+            )
+        wanted["rescale_betas_zero_snr"] = True
+    return DDPMScheduler.from_config(wanted)
 
 
 def load_pipeline(
@@ -72,10 +90,15 @@ def load_pipeline(
     *,
     revision: str | None = None,
     unet: UNet2DConditionModel | None = None,
+    zero_terminal_snr: bool = False,
     device: str = "cpu",
     dtype: str = "float32",
 ) -> StableDiffusionPipeline:
-    """A pipeline for sampling, without safety checker and progress bar; `unet` takes the place of the model's own."""
+    """A pipeline for sampling, without safety checker and progress bar; `unet` takes the place of the model's own.
+
+    Where the last timestep is noise alone (see `load_scheduler`) it samples with DDIM from that very timestep on, as
+    Lin et al. 2023 do: other samplers of diffusers do not know such a schedule, or begin a little before its end.
+    """
     own = {} if unet is None else {"unet": unet}
     pipeline = StableDiffusionPipeline.from_pretrained(
         locate(reference, revision),
@@ -86,6 +109,10 @@ def load_pipeline(
         **_how(dtype),
     )
     pipeline.set_progress_bar_config(disable=True)
+    if zero_terminal_snr or pipeline.scheduler.config.get("rescale_betas_zero_snr"):
+        pipeline.scheduler = DDIMScheduler.from_config(
+            pipeline.scheduler.config, rescale_betas_zero_snr=True, timestep_spacing="trailing", clip_sample=False
+        )
     return pipeline.to(device)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pipeline import augment, model_files, plugins
 from pipeline.errors import InputError, RecipeError
-from pipeline.hub import is_id
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools
@@ -89,7 +88,7 @@ class _Model:
 
     @property
     def on_hub(self) -> bool:
-        return is_id(self.reference) and self.reference != "starter" and not Path(self.reference).is_dir()
+        return model_files.is_id(self.reference) and self.reference != "starter" and not Path(self.reference).is_dir()
 
     def locate(self) -> None:
         model_files.locate(self.reference, self.revision, part=self.part, field=self.field)

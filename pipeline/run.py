@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from pipeline.errors import WorkspaceError
-from pipeline.manifest import Row, digest
+from pipeline.manifest import Row, digest, read_table
 from pipeline.model_files import locate, weights_hash
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
@@ -99,7 +98,7 @@ class Run:
     def rows(self, name: str) -> list[Row]:
         """Rows of a saved table; none where no step has saved it."""
         path = self.folder / f"{name}.parquet"
-        return pq.read_table(path).to_pylist() if path.exists() else []
+        return read_table(path).to_pylist() if path.exists() else []
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Save a few facts for later steps."""

@@ -188,6 +188,13 @@ class Evaluate(Part):
     prompts: tuple[str, ...] = Field((), description="prompts of the sample grid")
     seeds: tuple[int, ...] = Field((1, 2), description="one picture a prompt and seed")
     guidance: float = Field(7.5, ge=0.0, le=30.0, description="classifier-free guidance scale; 0 to 30")
+    guidance_rescale: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="how far guided samples get back the contrast of unguided ones; 0 to 1, 0.7 for models whose "
+        "schedule ends in noise alone (Lin et al. 2023)",
+    )
     negative_prompt: str = Field("", description="what the samples are guided away from")
     steps: int = Field(25, ge=1, le=1000, description="denoising steps of a sample")
     clip: str = Field("starter", description="CLIP that scores samples: starter, a folder or a hub id")

@@ -12,20 +12,19 @@ runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, 
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from pipeline import atomic
 from pipeline.errors import WorkspaceError
 
 MARK = "gesso-workspace"
-PART = ".part"
 ROW_GROUP_BYTES = 8 * 2**20
 """Upper size of a Parquet row group, so that a loader reads little for one row."""
 
@@ -44,7 +43,8 @@ class Workspace:
             WorkspaceError: `root` is a file, a folder with other things in it, or cannot be written.
         """
         try:
-            if root.exists() and not (root / MARK).exists() and any(not _is_part(path) for path in root.iterdir()):
+            others = root.exists() and any(not atomic.is_part(path.name) for path in root.iterdir())
+            if others and not (root / MARK).exists():
                 raise WorkspaceError(
                     "this folder is not a gesso workspace and not empty",
                     field="--workspace",
@@ -145,36 +145,19 @@ class Workspace:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Make `path` hold `data`, by rename."""
-    _appear(path, lambda part: part.write_bytes(data))
+    with atomic.file(path) as part:
+        part.write_bytes(data)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Make `path` a Parquet file of `table`, by rename, in row groups of at most about 8 MB."""
     rows = max(1, ROW_GROUP_BYTES * len(table) // max(1, table.nbytes))
-    _appear(path, lambda part: pq.write_table(table, part, row_group_size=rows, compression="zstd"))
-
-
-def _appear(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it to disk, and rename it; if that fails, leave nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}{PART}")
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _is_part(path: Path) -> bool:
-    """Whether a killed process left it behind."""
-    return path.name.startswith(".") and path.name.endswith(PART)
+    with atomic.file(path) as part:
+        pq.write_table(table, part, row_group_size=rows, compression="zstd")
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

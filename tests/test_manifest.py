@@ -1,11 +1,12 @@
 import math
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.manifest import by, digest, join, logical_digest, table_of
+from pipeline.manifest import by, digest, join, logical_digest, read_table, table_of
 
 rows_of_samples = st.lists(
     st.fixed_dictionaries({"n": st.integers(-9, 9), "text": st.none() | st.text(max_size=3)}), max_size=8
@@ -89,3 +90,12 @@ def test_table_of_fills_with_null_and_refuses_extras():
     assert table_of([], schema).schema == schema
     with pytest.raises(ValueError, match=r"does not have: \['c'\]"):
         table_of([{"a": 1}, {"c": 1}], schema)
+
+
+def test_files_are_read_one_after_the_other(tmp_path):
+    whole = pa.table({"id": range(7), "text": list("abcdefg")})
+    paths = [tmp_path / "b", tmp_path / "a"]
+    pq.write_table(whole.slice(0, 4).replace_schema_metadata({"made": "before"}), paths[0], row_group_size=2)
+    pq.write_table(whole.slice(4), paths[1])
+    assert read_table(*paths).equals(whole)
+    assert read_table(*paths, columns=["text"]).equals(whole.select(["text"]))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.model_files import PARTS, STARTER, family, locate, weights_hash
+from pipeline.model_files import PARTS, STARTER, family, is_id, locate, weights_hash
 
 
 @pytest.fixture
@@ -71,3 +71,13 @@ def test_a_hash_covers_weights_configuration_and_words_alone(base):
 
 def test_a_hash_is_the_same_wherever_the_model_lies(base):
     assert weights_hash(base, "unet") == weights_hash(STARTER / "sd", "unet")
+
+
+@pytest.mark.parametrize("reference", ["gpt2", "owner/name", "owner/name-1.5_x"])
+def test_ids(reference):
+    assert is_id(reference)
+
+
+@pytest.mark.parametrize("reference", ["/a/b", "./a", "../a", "a/b/c", "~/a", "a b", "", "a/"])
+def test_no_ids(reference):
+    assert not is_id(reference)

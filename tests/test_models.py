@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipeline import model_files, models
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, RecipeError
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,37 @@ def test_the_schedule_is_ddpm_with_the_models_own_numbers(model):
     wanted = PNDMScheduler.from_pretrained(model / "scheduler")
     assert torch.equal(scheduler.alphas_cumprod, wanted.alphas_cumprod)
     assert scheduler.config.prediction_type == "v_prediction"
+
+
+def rescaled(alphas):
+    """Algorithm 1 of Lin et al. 2023 on the cumulated products."""
+    roots = alphas.double().sqrt()
+    return ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])).square()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_schedule_is_rescaled_by_the_recipe_or_the_model(model, asked):
+    plain = models.load_scheduler(str(model)).alphas_cumprod
+    assert plain[-1] > 0
+    if not asked:
+        change_json(model / "scheduler" / "scheduler_config.json", rescale_betas_zero_snr=True)
+    scheduler = models.load_scheduler(str(model), zero_terminal_snr=asked)
+    assert torch.allclose(scheduler.alphas_cumprod.double(), rescaled(plain), atol=1e-6)
+    assert scheduler.alphas_cumprod[-1] == 0
+    # samples begin at that very timestep, by the same schedule, and are not cut to -1..1
+    sampler = models.load_pipeline(str(model), zero_terminal_snr=asked).scheduler
+    sampler.set_timesteps(5)
+    assert sampler.timesteps.tolist() == [999, 799, 599, 399, 199]
+    assert torch.equal(sampler.alphas_cumprod, scheduler.alphas_cumprod)
+    assert sampler.config.prediction_type == "v_prediction"
+    assert not sampler.config.clip_sample
+
+
+def test_a_model_that_predicts_noise_cannot_begin_with_noise_alone(model):
+    assert isinstance(models.load_pipeline(str(model)).scheduler, PNDMScheduler)
+    change_json(model / "scheduler" / "scheduler_config.json", prediction_type="epsilon")
+    with pytest.raises(RecipeError, match=r"train\.zero_terminal_snr.*v_prediction"):
+        models.load_scheduler(str(model), zero_terminal_snr=True)
 
 
 def test_frozen_models_are_kept_and_a_unet_is_new_each_time(model):

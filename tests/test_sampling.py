@@ -79,6 +79,26 @@ def test_prompt_and_negative_prompt_reach_the_picture(pipeline):
     assert not np.array_equal(one, three)
 
 
+def test_rescaled_guidance_has_less_contrast(pipeline):
+    def latent_spread(**how):
+        seen = []
+        pipeline.scheduler.register_to_config(prediction_type="epsilon")
+        real, step = (
+            pipeline.scheduler.step,
+            lambda answer, *rest, **more: seen.append(answer) or real(answer, *rest, **more),
+        )
+        pipeline.scheduler.step = step
+        try:
+            sample(pipeline, [("a a", 0)], steps=1, size=32, guidance=30.0, **how)
+        finally:
+            pipeline.scheduler.step = real
+        return float(seen[0].std())
+
+    whole, none = latent_spread(guidance_rescale=1.0), latent_spread()
+    assert whole < none
+    assert whole < latent_spread(guidance_rescale=0.5) < none
+
+
 def test_without_a_size_it_is_the_models_own(pipeline):
     (made,) = sample(pipeline, [("a", 0)], steps=1)
     assert made.shape == (32, 32, 3)

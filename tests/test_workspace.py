@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import atomic
 from pipeline import workspace as module
 from pipeline.errors import WorkspaceError
 from pipeline.workspace import MARK, Workspace, write_bytes, write_table
@@ -87,7 +88,7 @@ def test_a_write_that_fails_leaves_the_old_and_nothing_else(tmp_path, monkeypatc
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(*((module.os, "fsync") if where == "fsync" else (module.Path, "replace")), fail)
+    monkeypatch.setattr(*((atomic.os, "fsync") if where == "fsync" else (atomic.Path, "replace")), fail)
     with pytest.raises(type(error)):
         write(tmp_path / "file")
     assert everything(tmp_path) == {"file": b"old"}
@@ -108,7 +109,7 @@ def test_a_killed_write_leaves_the_old(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     code = (
         "import os, sys, pathlib; from pipeline import workspace as w\n"
-        "w.os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
+        "w.atomic.os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
         "w.write_bytes(pathlib.Path(sys.argv[1]), b'new')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], check=False)

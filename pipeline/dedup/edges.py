@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 from pydantic import BaseModel
 
 from pipeline.dedup import perceptual
+from pipeline.manifest import read_table
 from pipeline.stage import SHARD, Tools, commit, fingerprint, note, requests_of
 
 VERSION = 1
@@ -83,7 +83,7 @@ def _known(folder: Path) -> dict[str, int]:
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         return {}
-    table = ds.dataset(paths).to_table(columns=["pixel_id", "edges__hash"])
+    table = read_table(*paths, columns=["pixel_id", "edges__hash"])
     return dict(zip(table["pixel_id"].to_pylist(), table["edges__hash"].to_pylist(), strict=True))
 
 
@@ -91,7 +91,7 @@ def _edges(folder: Path, nodes: dict[str, int]) -> list[Edge]:
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         return []
-    table = ds.dataset(paths).to_table(columns=["pixel_id", "edges__others", "edges__distances"])
+    table = read_table(*paths, columns=["pixel_id", "edges__others", "edges__distances"])
     return [
         (row["pixel_id"], other, distance)
         for row in table.to_pylist()

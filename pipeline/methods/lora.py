@@ -2,6 +2,7 @@
 
 `weights/pytorch_lora_weights.safetensors` in the folder is the adapter to use (averaged, where `ema_decay` is above 0,
 and then `weights/raw` has the one that the optimizer left); it opens with `load_lora_weights` of diffusers' pipelines.
+`weights/kohya.safetensors` is the same in the layout of kohya's sd-scripts, which most other programs read.
 """
 
 import time
@@ -69,6 +70,7 @@ def train(
                 weights.save_lora(unet, target / "raw", config=config, header=note)
             with average.applied():
                 weights.save_lora(unet, target, config=config, header=note)
+                weights.save_kohya(unet, target, config=config, header=note)
 
         gradients = Gradients(accelerator, unet, examples, objective, settings, folder)
         with Record(folder, done=done, steps=settings.steps, say=say) as record:

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from pipeline.reporting.curves import by_timestep, overall
 from pipeline.reporting.facts import facts
 from pipeline.reporting.pictures import Album
 from pipeline.reporting.record import RunRecord
+from pipeline.workspace import write_bytes
 
 _TEMPLATES = files("pipeline.reporting") / "templates"
 
@@ -29,9 +28,12 @@ def write(record: RunRecord, path: Path) -> Path:
     Raises:
         ValueError: a picture of the record is not WebP, PNG, JPEG or GIF.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_atomically(path.with_suffix(".json"), json.dumps(facts(record), indent=1, allow_nan=False))
-    _write_atomically(path, html(record))
+    # names that were no UTF-8 come as lone surrogates, which are written as escapes
+    for place, text in (
+        (path.with_suffix(".json"), json.dumps(facts(record), indent=1, allow_nan=False)),
+        (path, html(record)),
+    ):
+        write_bytes(place, text.encode("utf-8", "backslashreplace"))
     return path
 
 
@@ -93,19 +95,3 @@ def _source(name: str) -> Markup:
 def _hash(source: str) -> str:
     """How a content security policy names an inline source."""
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Names that were no UTF-8 come as lone surrogates, which are written as escapes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(text.encode("utf-8", "backslashreplace"))
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -20,6 +20,7 @@ from pipeline.errors import ReviewError
 from pipeline.review import spreadsheet
 from pipeline.review.problems import Problems
 from pipeline.review.rows import ReviewRow
+from pipeline.workspace import write_bytes
 
 Word = Literal["", "accept", "keep", "drop"]
 
@@ -77,10 +78,8 @@ def export_csv(
         if row.sample_id in pictures:
             folder.mkdir(exist_ok=True)
             _save_jpeg(pictures[row.sample_id], folder / f"{row.sample_id}.jpg")
-    part = path.with_name(f".{path.name}.part")
     # a file's name may hold bytes that are no text; they are only shown
-    part.write_bytes(buffer.getvalue().encode("utf-8-sig", errors="backslashreplace"))
-    part.replace(path)
+    write_bytes(path, buffer.getvalue().encode("utf-8-sig", errors="backslashreplace"))
 
 
 def read_csv(path: Path) -> list[EditedRow]:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import InputError, PictureError
 from pipeline.imaging import Limits
-from pipeline.manifest import Row, digest
+from pipeline.manifest import Row, digest, read_table
 from pipeline.settings import Source
 from pipeline.sources import _metadata
 from pipeline.workspace import MARK, Workspace, write_table
@@ -81,7 +80,7 @@ def identity(path: Path, root: Path) -> tuple[str, int, int]:
 def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
     """The sample ids of the files that the last scan of this folder read, by their identity."""
     memory = _memory(root, workspace)
-    rows = pq.read_table(memory).to_pylist() if memory.exists() else []
+    rows = read_table(memory).to_pylist() if memory.exists() else []
     return {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in rows}
 
 

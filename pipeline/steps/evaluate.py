@@ -98,13 +98,20 @@ class Evaluation:
         recipe, base = self._run.recipe.evaluate, self._run.recipe.base_model
         if not recipe.prompts:
             return []
-        pipe = models.load_pipeline(base.id, revision=base.revision, unet=unet, device=self._tools.device)
+        pipe = models.load_pipeline(
+            base.id,
+            revision=base.revision,
+            unet=unet,
+            zero_terminal_snr=self._run.recipe.train.zero_terminal_snr,
+            device=self._tools.device,
+        )
         pairs = [(prompt, seed) for prompt in recipe.prompts for seed in recipe.seeds]
         pictures = sampling.sample(
             pipe,
             pairs,
             steps=recipe.steps,
             guidance=recipe.guidance,
+            guidance_rescale=recipe.guidance_rescale,
             negative_prompt=recipe.negative_prompt,
             size=self._run.recipe.buckets.resolution,
         )
@@ -114,8 +121,7 @@ class Evaluation:
         ]
 
     def _losses(self, step: int, unet: Any) -> list[Row]:  # noqa: ANN401
-        base = self._run.recipe.base_model
-        scheduler = models.load_scheduler(base.id, revision=base.revision)
+        scheduler = load_scheduler(self._run)
         found = []
         for split in ("train", "held_out"):
             data = examples(self._run, split, self._tools)
@@ -170,6 +176,12 @@ def run(run: Run, tools: Tools) -> str:
     steps = len({row["step"] for row in losses})
     note(tools, "evaluate", computed=evaluation.computed, asked=steps, began=began)
     return f"{steps} checkpoints, {len(samples)} samples, {len(compared)} measures compared with the base model"
+
+
+def load_scheduler(run: Run) -> Any:  # noqa: ANN401 (diffusers has no types)
+    """The noise schedule that the run's recipe trains and measures with."""
+    base = run.recipe.base_model
+    return models.load_scheduler(base.id, revision=base.revision, zero_terminal_snr=run.recipe.train.zero_terminal_snr)
 
 
 def _named(one: stable_loss.Loss) -> Row:

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline import imaging, ledger
 from pipeline.errors import PictureError
-from pipeline.manifest import Row
+from pipeline.manifest import Row, read_table
 from pipeline.reporting import record as kept
 from pipeline.reporting import report
 from pipeline.run import Run
@@ -142,7 +141,7 @@ def _training(folder: Path | None) -> list[kept.TrainingPoint]:
     if path is None or not path.exists():
         return []
     found: dict[int, dict[str, float]] = {}
-    for row in pq.read_table(path).to_pylist():
+    for row in read_table(path).to_pylist():
         found.setdefault(row["step"], {})[row["name"]] = row["value"]
     return [
         kept.TrainingPoint(step, values["train/loss"], values["train/learning_rate"])

@@ -33,7 +33,7 @@ def run(run: Run, tools: Tools) -> str:
         result = method.train(
             unet,
             data,
-            models.load_scheduler(base.id, revision=base.revision),
+            evaluate.load_scheduler(run),
             recipe.train,
             folder=folder,
             on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,

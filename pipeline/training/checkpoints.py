@@ -1,7 +1,6 @@
 """Checkpoints: folders that are complete or absent, and a training that goes on where the newest one ends."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pipeline import atomic
 from pipeline.errors import InputError
 from pipeline.training.settings import TrainSettings
 
@@ -34,13 +34,8 @@ class Checkpoint:
 
 def commit(folder: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write into an empty folder, which then takes the name `folder` in one move (the old one goes)."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    fill(fresh)
-    if folder.exists():
-        shutil.rmtree(folder)
-    fresh.rename(folder)
+    with atomic.folder(folder) as fresh:
+        fill(fresh)
 
 
 def write(
@@ -64,7 +59,7 @@ def write(
 
     commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
     for old in _all(training)[:-keep]:
-        shutil.rmtree(old.folder)
+        atomic.remove(old.folder)
 
 
 def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], None]) -> Checkpoint | None:

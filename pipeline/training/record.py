@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
+from pipeline.workspace import write_table
+
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
 """`metrics.parquet`: a row for each number; steps count from 1."""
 
@@ -54,9 +56,7 @@ class Record:
         """Write all rows to `metrics.parquet`."""
         columns = list(zip(*self._rows, strict=True)) or [(), (), ()]
         table = pa.table([pa.array(one, kind) for one, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
-        fresh = self._path.with_suffix(".new")
-        pq.write_table(table, fresh)
-        fresh.replace(self._path)
+        write_table(self._path, table)
         self._board.flush()
 
     def __enter__(self) -> Self:

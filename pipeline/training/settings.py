@@ -48,6 +48,11 @@ class TrainSettings(BaseModel):
         default=5.0,
         description="Cap of the signal-to-noise ratio in the loss's weight (Hang et al. 2023); null: no weights.",
     )
+    zero_terminal_snr: bool = Field(
+        default=False,
+        description="Rescale the noise schedule so that its last step is noise alone (Lin et al. 2023), which lets "
+        "a model paint very dark and very bright pictures; for models that predict v.",
+    )
     caption_dropout: float = Field(
         default=0.0,
         ge=0,

@@ -7,7 +7,11 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.utils import convert_state_dict_to_diffusers, convert_unet_state_dict_to_peft
+from diffusers.utils import (
+    convert_state_dict_to_diffusers,
+    convert_state_dict_to_kohya,
+    convert_unet_state_dict_to_peft,
+)
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
@@ -16,16 +20,22 @@ from pipeline.training.settings import TrainSettings
 UNET_FILE = "diffusion_pytorch_model.safetensors"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """Names under which diffusers looks in a folder."""
+KOHYA_FILE = "kohya.safetensors"
 
 
 def header(settings: TrainSettings, *, digest: str, more: Mapping[str, str]) -> dict[str, str]:
-    """The header of trained weights: the training set's digest, the method, its steps and seed, and the caller's."""
+    """The header of trained weights: the training set's digest, the method, its steps and seed, and the caller's.
+
+    A rescaled noise schedule is told as sd-scripts tells it, since whoever samples has to know.
+    """
     own = {
         "gesso_trainset_digest": digest,
         "gesso_method": settings.method,
         "gesso_steps": str(settings.steps),
         "gesso_seed": str(settings.seed),
     }
+    if settings.zero_terminal_snr:
+        own["ss_zero_terminal_snr"] = "True"
     return {**own, **more}
 
 
@@ -57,6 +67,20 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, h
     }
     metadata = {**header, "lora_adapter_metadata": json.dumps(fields, indent=2, sort_keys=True)}
     _save({f"unet.{name}": value for name, value in layers.items()}, folder / LORA_FILE, metadata)
+
+
+def save_kohya(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
+    """Write the UNet's adapter in the layout of kohya's sd-scripts, an alpha for each layer, for other programs."""
+    layers = {f"unet.{name}": value for name, value in get_peft_model_state_dict(unet).items()}
+    converted: dict[str, torch.Tensor] = convert_state_dict_to_kohya(layers)
+    # diffusers writes the rank for alpha
+    alphas = {name: torch.tensor(float(config.lora_alpha)) for name in converted if name.endswith(".alpha")}
+    network = {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(config.r),
+        "ss_network_alpha": str(float(config.lora_alpha)),
+    }
+    _save({**converted, **alphas}, folder / KOHYA_FILE, {**network, **header})
 
 
 def load_lora(unet: UNet2DConditionModel, folder: Path) -> None:

@@ -8,7 +8,7 @@ from pipeline.errors import GessoError
 from pipeline.training import checkpoints
 from pipeline.training.data import MemoryExamples
 from pipeline.training.gradients import Gradients
-from pipeline.training.noise import draw
+from pipeline.training.noise import draw, generator
 from pipeline.training.objective import Objective
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
@@ -77,6 +77,20 @@ def test_a_step_does_not_depend_on_what_was_drawn_before(examples, tmp_path):
     torch.manual_seed(99)
     assert accumulate(examples, tmp_path, step=5, unet=Linear(dropout=0.5))[0] == first
     assert accumulate(examples, tmp_path, step=6, unet=Linear(dropout=0.5))[0] != first
+
+
+def test_dropout_and_noise_are_drawn_from_different_streams(examples, tmp_path):
+    unet, seen = Linear(), []
+    unet.register_forward_hook(lambda *_: seen.append(torch.randn(64)))
+    accumulate(examples, tmp_path, unet=unet)
+    for turn, inside in enumerate(seen):
+        assert not torch.equal(inside, torch.randn(64, generator=generator(0, turn)))
+    assert len({one[0].item() for one in seen}) == len(seen) == 3
+
+
+def test_zero_terminal_snr_is_not_asked_for_in_vain(examples, tmp_path):
+    with pytest.raises(ValueError, match="rescale_betas_zero_snr"):
+        accumulate(examples, tmp_path, zero_terminal_snr=True)
 
 
 def test_min_snr_weighs_the_loss(examples, tmp_path):

@@ -1,8 +1,10 @@
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from peft import LoraConfig
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from pipeline.training import weights
 from pipeline.training.settings import TrainSettings
@@ -63,3 +65,45 @@ def test_the_header_names_set_method_and_what_the_caller_adds():
         "gesso_steps": "10",
         "gesso_seed": "4",
     }
+
+
+def updates(unet):
+    """What the adapter adds to each layer's matrix, by the layer's name in kohya's layout."""
+    return {
+        f"lora_unet_{name.replace('.', '_')}": module.get_delta_weight(module.active_adapters[0])
+        for name, module in unet.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+
+
+@pytest.mark.parametrize("alpha", [1, 4, 7.5])
+def test_an_adapter_in_kohyas_layout_is_the_same_update(unet, tmp_path, alpha):
+    config = LoraConfig(r=4, lora_alpha=alpha, target_modules=["to_q", "to_k", "to_v", "to_out.0"])
+    unet.add_adapter(config)
+    for one in unet.parameters():
+        one.data.normal_(std=0.1)
+    weights.save_lora(unet, tmp_path, config=config, header={})
+    weights.save_kohya(unet, tmp_path, config=config, header={"gesso_trainset_digest": "abc"})
+    update = updates(unet)
+    kohya = load_file(tmp_path / weights.KOHYA_FILE)
+    assert {name.partition(".")[0] for name in kohya} == set(update)
+    for name, wanted in update.items():
+        up, down = kohya[f"{name}.lora_up.weight"], kohya[f"{name}.lora_down.weight"]
+        assert torch.allclose(float(kohya[f"{name}.alpha"]) / len(down) * up @ down, wanted, atol=1e-6)
+    with safe_open(tmp_path / weights.KOHYA_FILE, "pt") as file:
+        told = file.metadata()
+    assert (told["ss_network_dim"], told["ss_network_alpha"]) == ("4", str(float(alpha)))
+    assert told["gesso_trainset_digest"] == "abc"
+
+    # and back: diffusers reads kohya's layout, with its alphas
+    there, alphas = StableDiffusionLoraLoaderMixin.lora_state_dict(tmp_path, weight_name=weights.KOHYA_FILE)
+    other = UNet2DConditionModel.from_config(unet.config)
+    other.load_lora_adapter(there, prefix="unet", network_alphas=alphas)
+    back = updates(other)
+    assert back.keys() == update.keys()
+    assert all(torch.equal(value, update[name]) for name, value in back.items())
+
+
+def test_a_rescaled_schedule_is_told():
+    told = weights.header(TrainSettings(zero_terminal_snr=True), digest="abc", more={})
+    assert told["ss_zero_terminal_snr"] == "True"
