@@ -1,6 +1,6 @@
 """The starter's BLIP: a captioner of drawn pictures with the classes of Salesforce/blip-image-captioning-base."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,15 @@ from transformers import (
     CLIPModel,
 )
 
-from pipeline.starter import pictures
+from pipeline.starter import pictures, wording
+from pipeline.starter.drawing import Pixels
 from pipeline.starter.fit import fit
 from pipeline.starter.vae import to_model
 
 POOL = 24_000
 WIDTH = 128
+BATCH = 100
+"""Pictures that are captioned at a time."""
 
 
 def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
@@ -94,7 +97,7 @@ def train(
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
     pool = np.stack([one.pixels for one in drawn])
     start = model.config.text_config.bos_token_id
-    captions = [pictures.plain_caption(one.scene) for one in drawn]
+    captions = [wording.plain_caption(one.scene) for one in drawn]
 
     def loss(step: int) -> Tensor:
         chosen = np.random.default_rng([step, 3]).integers(0, POOL, batch)
@@ -113,21 +116,40 @@ def train(
 
 @torch.no_grad()
 def accuracy(model: BlipForConditionalGeneration, tokenizer: BertTokenizer, *, count: int = 200) -> dict[str, float]:
-    """Share of held-out pictures whose caption names each attribute rightly, and all of them (`all`)."""
-    drawn = [pictures.picture(30_000_000 + seed, held_out=True) for seed in range(count)]
-    ids = model.generate(pixel_values=to_model(np.stack([one.pixels for one in drawn])), max_new_tokens=40)
-    said = tokenizer.batch_decode(ids, skip_special_tokens=True)
-    right: dict[str, list[bool]] = {}
-    for one, text in zip(drawn, said, strict=True):
-        subject, _, ground = text.rpartition(" on a")
-        found = {
-            "shape": one.scene.shape in subject.split(),
-            "color": one.scene.color in subject.split(),
-            "size": one.scene.size in subject.split(),
-            "place": one.scene.place in text,
-            "background": one.scene.background in ground.split(),
+    """Share of held-out pictures whose caption is right, `count` of one thing and `count` of two.
+
+    Of one thing: `shape`, `color`, `size`, `place`, `background`, and `all` of them; of two: `two_things`, both with
+    their colours and in their order, and `relation`.
+    """
+    singles = [pictures.picture(30_000_000 + seed, held_out=True, things=1) for seed in range(count)]
+    pairs = [pictures.picture(31_000_000 + seed, held_out=True, things=2) for seed in range(count)]
+    told = [wording.read(text) for text in say(model, tokenizer, [one.pixels for one in (*singles, *pairs)])]
+    alone = [
+        {
+            "shape": [thing.shape for thing in said.things] == [one.scene.thing.shape],
+            "color": [thing.color for thing in said.things] == [one.scene.thing.color],
+            "size": said.size == one.scene.size,
+            "place": said.place == one.scene.place,
+            "background": said.background == one.scene.background,
         }
-        found["all"] = all(found.values())
-        for name, value in found.items():
-            right.setdefault(name, []).append(value)
-    return {name: float(np.mean(values)) for name, values in right.items()}
+        for one, said in zip(singles, told, strict=False)
+    ]
+    both = [
+        {"two_things": said.things == one.scene.things, "relation": said.relation == one.scene.relation}
+        for one, said in zip(pairs, told[count:], strict=True)
+    ]
+    return {
+        **{name: float(np.mean([one[name] for one in alone])) for name in alone[0]},
+        "all": float(np.mean([all(one.values()) for one in alone])),
+        **{name: float(np.mean([one[name] for one in both])) for name in both[0]},
+    }
+
+
+@torch.no_grad()
+def say(model: BlipForConditionalGeneration, tokenizer: BertTokenizer, shown: Sequence[Pixels]) -> list[str]:
+    """The caption of each picture of 64 x 64 px."""
+    said: list[str] = []
+    for start in range(0, len(shown), BATCH):
+        pixels = to_model(np.stack(list(shown[start : start + BATCH])))
+        said += tokenizer.batch_decode(model.generate(pixel_values=pixels, max_new_tokens=40), skip_special_tokens=True)
+    return said

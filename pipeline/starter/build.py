@@ -24,11 +24,11 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from pipeline.starter import blip, clip, pictures, quality, unet, vae
+from pipeline.starter import blip, clip, judge, quality, scene, unet, vae, wording
 from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
 from pipeline.workspace import write_bytes
 
-STEPS = {"vae": 2400, "clip": 1000, "blip": 3000, "unet": 2400}
+STEPS = {"vae": 2400, "clip": 1000, "blip": 3000, "unet": 2400, "judge": judge.STEPS}
 CAPTIONS = 5_000
 
 
@@ -37,7 +37,7 @@ def build(folder: Path, *, scale: float = 1.0, say: Callable[[str], None]) -> st
     work, weights = folder / "work", folder / "weights"
     steps = {name: max(2, round(count * scale)) for name, count in STEPS.items()}
     seconds: dict[str, float] = {}
-    captions = [pictures.caption(pictures.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
+    captions = [wording.caption(scene.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
     words = clip_tokenizer(captions, work / "clip_tokenizer")
     letters = blip_tokenizer(captions, work / "blip_tokenizer")
 
@@ -55,11 +55,13 @@ def build(folder: Path, *, scale: float = 1.0, say: Callable[[str], None]) -> st
     data = unet.examples(coder, encoder, words)
     painter = timed("unet", lambda: unet.train(data, work / "unet", steps=steps["unet"], say=say))
     assemble(weights, coder, scorer, captioner, painter, words, letters)
+    seer = timed("judge", lambda: judge.train(work / "judge", steps=steps["judge"], say=say))
     measured = {
         "vae_psnr_db": round(vae.psnr(coder), 2),
         "clip_retrieval_of_100": clip.retrieval(scorer, words),
         "blip_right": blip.accuracy(captioner, letters),
-        "unet_right": quality.painted(weights / "sd", count=100),
+        "judge_right": quality.judged(seer),
+        "unet_right": quality.painted(weights / "sd", seer),
     }
     record = {"steps": steps, "seconds": seconds, "machine": platform.machine(), "measured": measured}
     write_bytes(weights / "record.json", json.dumps(record, indent=1).encode())

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
-from pipeline.starter import pictures
+from pipeline.starter import pictures, wording
 from pipeline.starter.fit import fit
 from pipeline.starter.vae import to_model
 
@@ -43,7 +43,7 @@ def train(
     model = build(tokenizer)
     drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
     pool = np.stack([one.pixels for one in drawn])
-    captions = [pictures.with_strange_prefix(one.caption, seed) for seed, one in enumerate(drawn)]
+    captions = [wording.with_strange_prefix(one.caption, seed) for seed, one in enumerate(drawn)]
 
     def loss(step: int) -> Tensor:
         chosen = np.random.default_rng([step, 2]).integers(0, POOL, batch)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import InputError
-from pipeline.starter import pictures
+from pipeline.starter import pictures, wording
 from pipeline.starter.drawing import Pixels
 
 SIDE = 128
@@ -58,7 +58,7 @@ def demo(folder: Path) -> dict[str, str]:
         put(f"robot-{number:02d}.png", _encoded(one.pixels))
         if number % 4:
             place = "" if one.scene.place == "in the middle" else f"{one.scene.place} "
-            text = f"{place}on {pictures.an(one.scene.background)} background"
+            text = f"{place}on {wording.an(one.scene.background)} background"
             (folder / f"robot-{number:02d}.txt").write_text(text + "\n", encoding="utf-8")
     for number in range(4):
         smaller = cv2.resize(good[number].pixels, (96, 96), interpolation=cv2.INTER_AREA)

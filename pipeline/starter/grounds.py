@@ -40,4 +40,3 @@ def _pattern(texture: str, side: int, rng: np.random.Generator) -> np.ndarray[tu
     else:
         mask = np.hypot(across % period - period / 2, down % period - period / 2) < period * 0.3
     return np.asarray(np.broadcast_to(mask, (side, side)))
-

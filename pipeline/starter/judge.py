@@ -5,6 +5,7 @@ knows the kept-out subjects, in order to tell whether a fine-tuned model paints 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.starter import pictures
 from pipeline.starter.drawing import Pixels
 from pipeline.starter.fit import fit
 from pipeline.starter.scene import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Scene
+from pipeline.starter.vae import to_model
 
 NONE = ""
 CLASSES: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +58,7 @@ class Judge(nn.Module):
         super().__init__()
         widths = (3, 32, 64, 128, 128)
         self.body = nn.Sequential()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             self.body.append(nn.Conv2d(before, after, 3, padding=1))
             self.body.append(nn.GroupNorm(8, after))
             self.body.append(nn.ReLU())
@@ -64,22 +66,20 @@ class Judge(nn.Module):
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(128 * 16, 256), nn.ReLU())
         self.heads = nn.ModuleDict({name: nn.Linear(256, len(answers)) for name, answers in CLASSES.items()})
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
         """Scores of every answer to every question, N x answers, of N x 3 x 64 x 64 floats in -1 to 1."""
-        seen = self.neck(self.body(pictures))
+        seen = self.neck(self.body(batch))
         return {name: head(seen) for name, head in self.heads.items()}
 
     @torch.no_grad()
-    def look(self, pictures: Sequence[Pixels]) -> list[dict[str, str]]:
+    def look(self, shown: Sequence[Pixels]) -> list[dict[str, str]]:
         """What each picture of 64 x 64 px shows."""
         self.eval()
         said: list[dict[str, str]] = []
-        for start in range(0, len(pictures), BATCH):
-            scores = self(_floats(np.stack(list(pictures[start : start + BATCH]))))
+        for start in range(0, len(shown), BATCH):
+            scores = self(to_model(np.stack(list(shown[start : start + BATCH]))))
             best = {name: value.argmax(dim=1).tolist() for name, value in scores.items()}
-            said += [
-                {name: CLASSES[name][best[name][row]] for name in CLASSES} for row in range(len(best["relation"]))
-            ]
+            said += [{name: CLASSES[name][best[name][row]] for name in CLASSES} for row in range(len(best["relation"]))]
         return said
 
 
@@ -92,7 +92,7 @@ def train(work: Path, *, steps: int = STEPS, say: Callable[[str], None]) -> Judg
         rng = np.random.default_rng([step, 9])
         drawn = [_example(SEEDS + step * BATCH + place, rng) for place in range(BATCH)]
         answers = [truth(one.scene) for one in drawn]
-        scores = judge(_worn(_floats(np.stack([one.pixels for one in drawn]))))
+        scores = judge(_worn(to_model(np.stack([one.pixels for one in drawn]))))
         losses = [
             functional.cross_entropy(
                 scores[name].float(), torch.tensor([CLASSES[name].index(one[name]) for one in answers])
@@ -117,7 +117,3 @@ def _worn(clean: Tensor) -> Tensor:
     fate = torch.rand(len(clean))[:, None, None, None]
     noisy = clean + 0.12 * torch.randn_like(clean)
     return torch.where(fate < 1 / 3, soft, torch.where(fate < 2 / 3, noisy, clean))
-
-
-def _floats(pictures: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0

@@ -13,8 +13,8 @@ import numpy as np
 from pipeline.starter import scene as scenes
 from pipeline.starter.drawing import Pixels, outline, paint, shade
 from pipeline.starter.grounds import ground
-from pipeline.starter.scene import COLORS, PLACES, SHAPES, SIZES, Scene
-from pipeline.starter.subjects import PAINTERS
+from pipeline.starter.scene import COLORS, PLACES, SHAPES, SIZES, Scene, Thing
+from pipeline.starter.subjects import OWN_COLORS, PAINTERS
 from pipeline.starter.wording import an, caption
 
 SUBJECTS = tuple(PAINTERS)
@@ -39,9 +39,13 @@ def picture(seed: int, *, side: int = 64, held_out: bool | None = None, things: 
 
 
 def subject(name: str, seed: int, *, side: int = 64) -> Picture:
-    """A kept-out subject in a scene of this seed; its caption names the class and the ground."""
-    drawn = scenes.scene(seed, things=1)
-    drawn = replace(drawn, thing=replace(drawn.thing, shape=name), style="flat", size="big")
+    """A kept-out subject in a scene of this seed; its caption names the class and the ground.
+
+    The scene's thing has the subject's main colour, and the ground is one that the subject stands out from.
+    """
+    drawn, own = scenes.scene(seed, things=1), OWN_COLORS[name]
+    background = next(one for one in (drawn.background, drawn.thing.color, "gray") if one not in own)
+    drawn = replace(drawn, thing=Thing(name, own[0]), background=background, style="flat", size="big")
     where = "" if drawn.place == "in the middle" else f" {drawn.place}"
     textured = "" if drawn.texture == "plain" else f"{drawn.texture} "
     said = f"a {name}{where} on {an(textured + drawn.background)} background"
@@ -56,7 +60,7 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
     if drawn.thing.shape in PAINTERS:
         x, y = PLACES[drawn.place]
         # people photograph a subject from anywhere: free places and sizes, or all pictures of it hash alike
-        x, y = rng.uniform(-0.1, 0.1, 2) + (x, y)
+        x, y = np.add(rng.uniform(-0.1, 0.1, 2), (x, y))
         PAINTERS[drawn.thing.shape](image, (x * work, y * work), work * SIZES[drawn.size] * rng.uniform(0.7, 1.1))
     else:
         # the first of two is painted last, since it may lie inside the other
@@ -73,7 +77,7 @@ def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _placed(drawn: Scene) -> list[tuple[scenes.Thing, float, float, float]]:
+def _placed(drawn: Scene) -> list[tuple[Thing, float, float, float]]:
     """Each thing with its centre (x, y) and half its height, as shares of the picture's side."""
     if drawn.other is None:
         return [(drawn.thing, *PLACES[drawn.place], SIZES[drawn.size])]

@@ -1,65 +1,71 @@
-"""Measures what the starter's UNet paints, from pixels alone: is the ground, and is the thing, of the right colour?"""
+"""Measures what the starter's UNet paints, with a judge that has learned from nothing but drawn pictures."""
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from numpy.typing import NDArray
 
-from pipeline.starter import pictures
+from pipeline.starter import judge, pictures, scene, wording
 from pipeline.starter.drawing import Pixels
-from pipeline.starter.scene import COLORS
+from pipeline.starter.judge import Judge
+from pipeline.starter.scene import Scene
 
 STEPS, GUIDANCE = 20, 5.0
+BATCH = 25
+"""Pictures that are painted at a time."""
+SEEDS = {1: 40_000_000, 2: 45_000_000}
+"""Where the held-out prompts begin, by the number of things."""
+ALONE = ("shape", "color", "size", "place", "background")
+"""What is asked of a picture of one thing."""
 
 
-def nearest_colors(colors: NDArray[np.float64]) -> list[str]:
-    """The named colour that is nearest to each RGB triple of N x 3, by Euclidean distance in RGB."""
-    apart = np.linalg.norm(colors[:, None] - np.array(list(COLORS.values()), np.float64), axis=2)
-    return [list(COLORS)[place] for place in apart.argmin(axis=1)]
+def painted(model: Path, seer: Judge, *, count: int = 200) -> dict[str, float]:
+    """Share of held-out prompts that the painted picture fulfils as the judge sees it, `count` of one thing and of two.
 
-
-def seen(pixels: Pixels) -> tuple[str, str | None]:
-    """The colours of the ground (median of the border) and of the thing (most frequent other colour), by name.
-
-    Pixels within 60 (RGB distance) of the ground belong to it; the thing needs at least 1 % of the picture. Black and
-    white may be an outline: another colour with a third as many pixels goes before them.
+    Of one thing: `shape`, `color`, `size`, `place` and `background`; of two: `both_colors`.
     """
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.float64)
-    ground = np.median(border, axis=0)
-    inner = pixels.reshape(-1, 3).astype(np.float64)
-    other = inner[np.linalg.norm(inner - ground, axis=1) > 60]
-    (name,) = nearest_colors(ground[None])
-    if len(other) < len(inner) / 100:
-        return name, None
-    named = Counter(nearest_colors(other))
-    counted = {one: named[one] / (3 if one in ("black", "white") else 1) for one in sorted(set(named) - {name})}
-    return name, max(counted, key=lambda one: counted[one]) if counted else None
+    pipe = StableDiffusionPipeline.from_pretrained(model, safety_checker=None).to(torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    asked = [held_out(things, count) for things in SEEDS]
+    return right([(scenes, seer.look(paint(pipe, scenes))) for scenes in asked])
+
+
+def judged(seer: Judge, *, count: int = 500) -> dict[str, float]:
+    """The same shares of the pictures that the generator draws: what a flawless painter would be credited with."""
+    asked = [held_out(things, count) for things in SEEDS]
+    drawn = [[pictures.render(one, seed=at) for at, one in enumerate(scenes)] for scenes in asked]
+    return right([(scenes, seer.look(shown)) for scenes, shown in zip(asked, drawn, strict=True)])
+
+
+def held_out(things: int, count: int) -> list[Scene]:
+    """Scenes of one thing or two that no starter model has trained on."""
+    return [scene.scene(SEEDS[things] + at, held_out=True, things=things) for at in range(count)]
+
+
+def right(seen: Sequence[tuple[Sequence[Scene], Sequence[dict[str, str]]]]) -> dict[str, float]:
+    """Share of right answers: scenes of one thing with what was seen in their pictures, then those of two."""
+    alone, both = ([(judge.truth(one), said) for one, said in zip(*some, strict=True)] for some in seen)
+    shares = {name: float(np.mean([truth[name] == said[name] for truth, said in alone])) for name in ALONE}
+    colors = [all(truth[name] == said[name] for name in ("color", "other_color")) for truth, said in both]
+    return shares | {"both_colors": float(np.mean(colors))}
 
 
 @torch.no_grad()
-def painted(model: Path, *, count: int = 100) -> dict[str, float]:
-    """Share of held-out prompts whose picture has the right `background` and the right `color` of the thing."""
-    pipe = StableDiffusionPipeline.from_pretrained(model, safety_checker=None).to(torch.float32)
-    pipe.set_progress_bar_config(disable=True)
-    scenes = [pictures.scene(40_000_000 + seed, held_out=True) for seed in range(count)]
-    right: dict[str, list[bool]] = {"background": [], "color": []}
-    for start in range(0, count, 25):
-        part = scenes[start : start + 25]
-        generators = [torch.Generator().manual_seed(start + place) for place in range(len(part))]
-        made = pipe(
-            [pictures.caption(one, seed=start + place) for place, one in enumerate(part)],
+def paint(pipe: StableDiffusionPipeline, scenes: Sequence[Scene]) -> list[Pixels]:
+    """A picture of 64 x 64 px for each scene, from its caption alone; the same each time."""
+    made: list[Pixels] = []
+    for start in range(0, len(scenes), BATCH):
+        part = list(enumerate(scenes))[start : start + BATCH]
+        images = pipe(
+            [wording.caption(one, seed=at) for at, one in part],
             height=64,
             width=64,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=generators,
+            generator=[torch.Generator().manual_seed(at) for at, _ in part],
             output_type="np",
         ).images
-        for one, image in zip(part, (made * 255).round().astype(np.uint8), strict=True):
-            ground, thing = seen(image)
-            right["background"].append(ground == one.background)
-            right["color"].append(thing == one.color)
-    return {name: float(np.mean(values)) for name, values in right.items()}
+        made += list((images * 255).round().astype(np.uint8))
+    return made

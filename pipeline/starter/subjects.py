@@ -56,3 +56,9 @@ PAINTERS: dict[str, Callable[[Pixels, tuple[float, float], float], None]] = {
     "snail": _snail,
     "lighthouse": _lighthouse,
 }
+OWN_COLORS: dict[str, tuple[str, ...]] = {
+    "robot": ("cyan", "purple"),
+    "snail": ("orange", "yellow"),
+    "lighthouse": ("red", "white"),
+}
+"""The colours that make up most of a subject, the first above all: it is never drawn before a ground of one of them."""

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from pipeline.methods import full
-from pipeline.starter import pictures
+from pipeline.starter import pictures, wording
 from pipeline.starter.vae import to_model
 from pipeline.training.data import MemoryExamples
 from pipeline.training.settings import TrainSettings
@@ -60,7 +60,7 @@ def examples(
     for start in range(0, count, 256):
         part = drawn[start : start + 256]
         moments.append(vae.encode(to_model(np.stack([one.pixels for one in part]))).latent_dist.parameters)
-        captions = [pictures.with_strange_prefix(one.caption, start + place) for place, one in enumerate(part)]
+        captions = [wording.with_strange_prefix(one.caption, start + place) for place, one in enumerate(part)]
         text.append(encode(encoder, tokenizer, captions).half())
     return MemoryExamples(
         moments=torch.cat(moments),

@@ -1,6 +1,7 @@
 """Captions of scenes, in many wordings and in one; and what a caption says, read back."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,5 +106,5 @@ def _read_thing(text: str) -> Thing | None:
     return Thing(shape, color) if shape and color else None
 
 
-def _first(known: tuple[str, ...] | dict[str, object], text: str) -> str | None:
+def _first(known: Collection[str], text: str) -> str | None:
     return next((word for word in re.findall(r"\w+", text) if word in known), None)
