@@ -10,6 +10,9 @@ def plugins_of(kind: str) -> list[dict[str, Any]]:
 
     A parameter has a `description` and a `default` (JSON; absent where the recipe must give a value).
     """
+    if kind in ("methods", "metrics"):  # they have neither; their settings are keys of the recipe
+        told = {name: plugins.facts(kind, name)["DESCRIPTION"] for name in plugins.names(kind)}
+        return [{"name": name, "description": one, "columns": {}, "parameters": {}} for name, one in told.items()]
     found = []
     for name, module in plugins.load_all(kind).items():
         described = getattr(module, "DESCRIPTION", None) or (module.__doc__ or "").partition("\n")[0]

@@ -59,13 +59,13 @@ def recipe(folder: Path) -> Recipe:
 _GROUNDS = ("a blue background", "a yellow background", "a green background", "an orange background")
 
 
-def demo(workspace: str | None, engine: str, command: str) -> Run:
+def demo(workspace: str | None, engine: str, command: str, *, verbose: bool = False) -> Run:
     """Draw the pictures once, run the chain, and hold the ledger against what was planted."""
     place = Path(workspace or os.environ.get("GESSO_WORKSPACE") or "work/demo")
     pictures = place.with_name(place.name + "-pictures")
     if not (pictures / "metadata.csv").exists():
         collection.demo(pictures)
-    run = engines.go(recipe(pictures), place, engine=engine, part="run", command=command)
+    run = engines.go(recipe(pictures), place, engine=engine, part="run", command=command, verbose=verbose)
     planted = json.loads((pictures.parent / "planted.json").read_text(encoding="utf-8"))
     click.echo(caught(run, planted))
     return run

@@ -1,11 +1,12 @@
 """Takes a recipe through its steps, as Prefect flows or as plain functions, and tells how it ended."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from flows import settings
+from flows import logs, settings
 from flows.attempt import WAITING, attempt
 from flows.show import summary
 from pipeline import plan
@@ -30,11 +31,21 @@ class EndedError(GessoError):
         self.exit_code = exit_code
 
 
-def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "", command: str) -> Run:
-    """Run `part` of a recipe in the workspace at `folder`, print its summary, and return the run.
+def go(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    engine: str,
+    part: str,
+    until: str = "",
+    command: str,
+    show: Callable[[Run], str] = summary,
+    verbose: bool = False,
+) -> Run:
+    """Run `part` of a recipe in the workspace at `folder`, print what `show` makes of the run, and return it.
 
     `engine` is `prefect` or `plain`; `until` ends `prepare` after that step, without a report; `command` is what a
-    person would type to do it again.
+    person would type to do it again; `verbose` shows the log's lines while it runs.
 
     Raises:
         UserError: the recipe asks for what is not there; nothing was touched.
@@ -52,26 +63,27 @@ def go(recipe: Recipe, folder: Path, *, engine: str, part: str, until: str = "",
     workspace = Workspace.create(folder)
     with workspace.lock("run"):
         run = Run.create(workspace, recipe, command=command)
-        if engine == "plain":
-            _plain(run, steps)
-        else:
-            _prefect(run, part, steps)
+        with logs.recording(run.folder, verbose=verbose):
+            if engine == "plain":
+                _plain(run, steps)
+            else:
+                _prefect(run, part, steps)
     outcome = {"exit_code": 0, **run.json("outcome"), "seconds": round(time.monotonic() - began, 1)}
     run.save_json("outcome", outcome)
-    click.echo(summary(run))
+    click.echo(show(run))
     if outcome["exit_code"]:
         raise EndedError(outcome["message"], outcome["exit_code"])
     return run
 
 
 def _plain(run: Run, steps: tuple[str, ...]) -> None:
-    tools = settings.tools(run.workspace)
-    for step in steps:
-        outcome = attempt(run, step, tools)
-        if outcome.exit_code:
-            if outcome.exit_code == WAITING:
-                attempt(run, "report", tools)
-            return
+    with settings.tools(run.workspace) as tools:
+        for step in steps:
+            outcome = attempt(run, step, tools)
+            if outcome.exit_code:
+                if outcome.exit_code == WAITING:
+                    attempt(run, "report", tools)
+                return
 
 
 def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from flows.show import why
 from pipeline.errors import InputError
-from pipeline.manifest import Row
+from pipeline.manifest import Row, read_table
 from pipeline.run import Run
 
 SHORTEST_ID = 4
@@ -59,7 +59,7 @@ def _runs_with(run: Run, sample_id: str) -> list[dict[str, Any]]:
     """The workspace's runs whose training set has the picture, each with the training that it ended in, if any."""
     found = []
     for path in sorted(run.workspace.runs.glob("*/views.parquet")):
-        ids = pq.read_table(path, columns=["sample_id"])["sample_id"]
+        ids = read_table(path, columns=["sample_id"])["sample_id"]
         if pc.any(pc.equal(ids, sample_id)).as_py():
             training = Run.open(run.workspace, path.parent.name).json("training").get("folder")
             found.append({"run": path.parent.name, "training": training})
@@ -72,11 +72,7 @@ def life_text(found: dict[str, Any]) -> str:
     lines = [f"sample {sample_id}" if sample_id else "a file that could not be read"]
     lines += [f"  came from   {row['origin']} ({row['license'] or 'licence unknown'})" for row in found["origins"]]
     for row in found["ledger"]:
-        why = f" at {row['stage']}: {row['reason']}" if row["stage"] else ""
-        value = f" {row['value']}" if row["value"] else ""
-        limit = f" (limit {row['limit']})" if row["limit"] else ""
-        instead = f" of {row['kept_instead'][:12]}" if row["kept_instead"] else ""
-        lines.append(f"  state       {row['state']}{why}{value}{limit}{instead}")
+        lines.append(f"  state       {row['state']}" + (f" at {row['stage']}: {why(row)}" if row["stage"] else ""))
     for name, value in sorted(measured.items()):
         if "__" in name and value not in (None, ""):
             lines.append(f"  measured    {name} = {f'{value:.4g}' if isinstance(value, float) else value}")

@@ -1,54 +1,121 @@
-"""Progress of long work: a bar with rate and estimate on a terminal, plain lines elsewhere."""
+"""Progress of long work on standard error: a bar with rate and estimate on a terminal, plain lines elsewhere."""
 
+import logging
+import os
 import sys
 import time
-from typing import Any
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
 import click
 from tqdm import tqdm
 
 PLAIN_SECONDS = 15.0
-"""Time between two plain lines about one stage."""
+"""Time between two plain lines about one stage, there and in a run's log."""
+UNITS = {
+    "ingest": "file",
+    "measure": "picture",
+    "train": "step",
+    "samples": "picture",
+    "thumbnails": "picture",
+}
+"""What a stage counts; others count rows."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Pace:
+    """How a stage has gone: where it was when it was first heard of, and when it was last spoken of."""
+
+    began: float
+    first: int
+    spoke: float
 
 
 class Progress:
-    """Shows how far stages are, on standard error."""
+    """Shows how far stages are; at the end of its with-block no bar is left, whatever happened.
+
+    A terminal that is `dumb` (`$TERM`) gets plain lines. Everything that is said stands in the run's log, too.
+    """
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._bars: dict[str, tqdm[Any]] = {}
-        self._began: dict[str, float] = {}
-        self._spoke: dict[str, float] = {}
+        self._bars = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown: dict[str, tqdm[Any]] = {}
+        self._paces: dict[str, _Pace] = {}
 
-    def stage(self, name: str, done: int, total: int) -> None:
-        """Say that `done` of `total` rows of a stage are done; the last call of a stage has them equal."""
-        if self._terminal:
-            self._bar(name, done, total)
-        else:
-            self._line(name, done, total)
+    def stage(self, name: str, done: int, total: int, note: str = "") -> None:
+        """Say that `done` of `total` of a stage are done; `note` is a word on the last one, such as its loss.
+
+        The first call says where the stage begins; what was there before counts for nothing in the rate. The last one
+        has `done` and `total` equal.
+        """
+        if self._bars and total:
+            self._bar(name, done, total, note)
+        self._line(name, done, total, note)
 
     def say(self, text: str) -> None:
         """Print a line without disturbing a bar."""
-        if self._terminal:
+        log.info(text)
+        if self._bars:
             tqdm.write(text, file=sys.stderr)
         else:
             click.echo(text, err=True)
 
-    def _bar(self, name: str, done: int, total: int) -> None:
-        if name not in self._bars:
-            self._bars[name] = tqdm(total=total, initial=done, desc=name, unit="row", leave=False)
-        self._bars[name].update(done - self._bars[name].n)
-        if done >= total:
-            self._bars.pop(name).close()
+    def __enter__(self) -> Self:
+        return self
 
-    def _line(self, name: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        began = self._began.setdefault(name, now)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bar in self._shown.values():
+            bar.close()
+        self._shown.clear()
+        self._paces.clear()
+
+    def _bar(self, name: str, done: int, total: int, note: str) -> None:
+        bar = self._shown.get(name)
+        if bar is None:
+            # smoothing 0: the mean rate since the start, which an evaluation between two steps leaves sane
+            bar = self._shown[name] = tqdm(
+                total=total,
+                initial=done,
+                desc=name,
+                unit=UNITS.get(name, "row"),
+                leave=False,
+                smoothing=0,
+                dynamic_ncols=True,
+                file=sys.stderr,
+            )
+        if note:
+            bar.set_postfix_str(note, refresh=False)
+        bar.update(done - bar.n)
         if done >= total:
-            del self._began[name]
-            self._spoke.pop(name, None)
-        elif now - self._spoke.get(name, began) >= PLAIN_SECONDS:
-            self._spoke[name] = now
-            rate = done / (now - began)
-            left = f", {(total - done) / rate:.0f} s left" if rate else ""
-            self.say(f"{name}: {done} of {total}, {rate:.1f} a second{left}")
+            self._shown.pop(name).close()
+
+    def _line(self, name: str, done: int, total: int, note: str) -> None:
+        now = time.monotonic()
+        pace = self._paces.setdefault(name, _Pace(now, done, now))
+        if done >= total:
+            del self._paces[name]
+        elif now - pace.spoke >= PLAIN_SECONDS:
+            pace.spoke = now
+            rate = (done - pace.first) / (now - pace.began)
+            left = f", {_duration((total - done) / rate)} left" if rate else ""
+            text = ", ".join(
+                filter(
+                    None, (f"{name}: {done} of {total}", f"{rate:{'.1f' if rate >= 1 else '.2g'}} a second{left}", note)
+                )
+            )
+            if self._bars:
+                log.info(text)
+            else:
+                self.say(text)
+
+
+def _duration(seconds: float) -> str:
+    """A time to wait as people say it, such as 20 s, 4 min or 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

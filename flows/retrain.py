@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows import logs
 from flows.settings import quiet
 from flows.steps import ended, go
 from pipeline import plan
@@ -33,7 +34,9 @@ def retrain(recipe: str, settings: list[str], workspace: str) -> State[Any]:
         plan.check_all(loaded)
         place = Workspace.create(Path(workspace))
         with place.lock("run"):
-            state = _retrain(Run.create(place, loaded, command=f"gesso run {recipe}"), workspace)
+            run = Run.create(place, loaded, command=f"gesso run {recipe}")
+            with logs.recording(run.folder):
+                state = _retrain(run, workspace)
     except GessoError as error:
         state = Failed(message=str(error))
     click.echo(f"retrain: {state.message}", err=True)

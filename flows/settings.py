@@ -1,6 +1,8 @@
 """Where things are, never what they are: folders and devices, from options and the environment."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +25,14 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def tools(workspace: "Workspace") -> "Tools":
-    """Tools for a run on this machine, with progress on the terminal."""
+@contextmanager
+def tools(workspace: "Workspace") -> Iterator["Tools"]:
+    """Tools for a run on this machine, with progress on the terminal for as long as the with-block lasts."""
     from flows.progress import Progress
     from pipeline.stage import Tools
 
-    shown = Progress()
-    return Tools(workspace, device=device(), workers=os.cpu_count() or 1, progress=shown.stage, say=shown.say)
+    with Progress() as shown:
+        yield Tools(workspace, device=device(), workers=os.cpu_count() or 1, progress=shown.stage, say=shown.say)
 
 
 def quiet() -> None:

@@ -1,7 +1,9 @@
 """Words for the terminal: a run's summary and its ledger."""
 
+from dataclasses import asdict
 from typing import Any
 
+from flows.logs import FILE
 from pipeline import ledger
 from pipeline.manifest import Row
 from pipeline.run import Run
@@ -39,6 +41,31 @@ def summary(run: Run) -> str:
     return "\n".join(lines)
 
 
+def summary_value(run: Run) -> dict[str, Any]:
+    """What a run did, for a script; the keys are explained in docs/running.md. What is not there is None or empty."""
+    outcome, trainset, training = run.json("outcome"), run.json("trainset"), run.json("training")
+    report = run.folder / "report.html"
+    folder = run.workspace.root / "trainings" / training["folder"] if training else None
+    return {
+        "run": run.id,
+        "recipe": run.recipe.name,
+        "workspace": str(run.workspace.root),
+        "folder": str(run.folder),
+        "exit_code": outcome.get("exit_code", 0),
+        "step": outcome.get("step"),
+        "message": outcome.get("message"),
+        "seconds": outcome.get("seconds"),
+        "files": ledger.totals(run.rows("ledger")),
+        "stages": [asdict(one) for one in run.stats()],
+        "trainset": trainset.get("digest"),
+        "training": str(folder) if folder else None,
+        "weights": str(folder / training["weights"]) if folder else None,
+        "metrics": run.rows("metrics"),
+        "report": str(report) if report.exists() else None,
+        "log": str(run.folder / FILE),
+    }
+
+
 def ledger_value(run: Run, state: str | None = None) -> dict[str, Any]:
     """A run's ledger for a script: `run`, `recipe`, `rows` (of one state, if given) and the `totals` of all rows."""
     rows = run.rows("ledger")
@@ -53,15 +80,23 @@ def ledger_text(run: Run, state: str | None = None) -> str:
     for name in ledger.STATES if state is None else (state,):
         listed = [row for row in rows if row["state"] == name]
         if listed and (state or name not in STAYED):
-            lines += ["", f"{name} ({len(listed)})", *(f"  {row['origin']}{_why(row)}" for row in listed)]
+            lines += ["", f"{name} ({len(listed)})", *(f"  {row['origin']}{_colon(why(row))}" for row in listed)]
     return "\n".join([*lines, "", f"{len(rows)} files came in:", *_totals(rows)])
 
 
-def _why(row: Row) -> str:
-    value = f" {row['value']}" if row["value"] else ""
+def why(row: Row) -> str:
+    """Why a file is in its state: reason, measured value, limit, and what was kept instead; empty where it stayed."""
+    if not row["reason"]:
+        return ""
+    # what keeps a file from being read is a sentence, what is measured a number
+    value = f"{': ' if row['state'] == 'quarantined' else ' '}{row['value']}" if row["value"] else ""
     limit = f" (limit {row['limit']})" if row["limit"] else ""
     instead = f" of {row['kept_instead'][:12]}" if row["kept_instead"] else ""
-    return f": {row['reason']}{value}{limit}{instead}" if row["reason"] else ""
+    return f"{row['reason']}{value}{limit}{instead}"
+
+
+def _colon(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 def _totals(rows: list[Row]) -> list[str]:

@@ -27,7 +27,8 @@ AWAITING = "AwaitingReview"
 def step(workspace: str, run_id: str, name: str) -> State[Any]:
     """Do one step of a run; the task's state carries the step's summary or its error."""
     run = Run.open(Workspace.open(Path(workspace)), run_id)
-    outcome = attempt(run, name, settings.tools(run.workspace))
+    with settings.tools(run.workspace) as tools:
+        outcome = attempt(run, name, tools)
     if outcome.exit_code == WAITING:
         return Completed(name=AWAITING, message=outcome.message)
     if outcome.exit_code:

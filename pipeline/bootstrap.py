@@ -5,7 +5,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 RESAMPLES = 9999
 
@@ -41,7 +40,7 @@ def paired(
     mean = float(means.mean())
     if len(means) < 2:
         return Interval(mean, None, None)
-    found = stats.bootstrap(
-        (means,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    # as scipy.stats.bootstrap does it, which takes a second and a half to import
+    drawn = np.random.default_rng(seed).integers(0, len(means), (RESAMPLES, len(means)))
+    low, high = np.percentile(means[drawn].mean(axis=1), (2.5, 97.5))
+    return Interval(mean, float(low), float(high))

@@ -116,6 +116,15 @@ def weights_hash(folder: Path, part: str = "") -> str:
     return whole.hexdigest()
 
 
+def latent_scale(folder: Path) -> tuple[float, float]:
+    """Scale and shift of a base model's latents: (latent - shift) * scale is what its UNet sees.
+
+    From the VAE's configuration, with the defaults of diffusers' AutoencoderKL: Stable Diffusion 1.5's names neither.
+    """
+    config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
+    return float(config.get("scaling_factor") or 0.18215), float(config.get("shift_factor") or 0.0)
+
+
 def _problem(folder: Path, part: str) -> str | None:
     """What keeps the folder from being a whole model for `part`."""
     parts = ("unet", "vae", "text_encoder") if part == "base" else ("",)

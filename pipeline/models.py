@@ -31,12 +31,19 @@ diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
 
+def device_of(name: str) -> str:
+    """The device that a name stands for: `auto` is a GPU where there is one, else the CPU; others are themselves."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def load_unet(
     reference: str, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> UNet2DConditionModel:
     """The base model's UNet, a new object for every call, ready to be trained."""
     folder = locate(reference, revision) / "unet"
-    return UNet2DConditionModel.from_pretrained(folder, **_how(dtype)).to(device)
+    return UNet2DConditionModel.from_pretrained(folder, **_how(dtype)).to(device_of(device))
 
 
 def load_vae(
@@ -45,11 +52,6 @@ def load_vae(
     """The base model's VAE, frozen and kept."""
     folder = locate(reference, revision)
     return _vae(folder, weights_hash(folder, "vae"), device, dtype)
-
-
-def vae_config(reference: str, *, revision: str | None = None) -> dict[str, Any]:
-    """The VAE's configuration, among it `scaling_factor` and `shift_factor` (None or absent: 0)."""
-    return dict(AutoencoderKL.load_config(locate(reference, revision) / "vae", local_files_only=True))
 
 
 def load_text_encoder(
@@ -113,7 +115,7 @@ def load_pipeline(
         pipeline.scheduler = DDIMScheduler.from_config(
             pipeline.scheduler.config, rescale_betas_zero_snr=True, timestep_spacing="trailing", clip_sample=False
         )
-    return pipeline.to(device)
+    return pipeline.to(device_of(device))
 
 
 def load_clip(
@@ -178,5 +180,5 @@ def _how(dtype: str) -> dict[str, Any]:
 
 
 def _frozen(model: Any, device: str) -> Any:  # noqa: ANN401 - diffusers and transformers have no types
-    kept: nn.Module = model.to(device).eval()
+    kept: nn.Module = model.to(device_of(device)).eval()
     return kept.requires_grad_(False)  # noqa: FBT003 - torch's own signature

@@ -1,8 +1,11 @@
 """Finds scorers, captioners, methods, metrics and sources: one is one file, and the file's name is its name."""
 
+import ast
 import difflib
-import importlib
+import importlib.util
 import pkgutil
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +31,28 @@ def find(kind: str, name: str, *, field: str) -> None:
         near = difflib.get_close_matches(name, known, 1)
         remedy = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
         raise RecipeError(f"there is no such {kind.removesuffix('s')}", field=field, value=name, remedy=remedy)
+
+
+def facts(kind: str, name: str) -> dict[str, Any]:
+    """What a plug-in's file says of itself, without importing it: its literal constants, such as DESCRIPTION.
+
+    Methods and metrics import torch, which takes seconds that a list of them should not cost.
+
+    Raises:
+        RecipeError: there is none of this name; `field` is its kind.
+    """
+    find(kind, name, field=kind)
+    spec = importlib.util.find_spec(f"pipeline.{kind}.{name}")
+    found = {}
+    for node in ast.parse(Path(str(spec and spec.origin)).read_text(encoding="utf-8")).body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=constant)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=constant), value=ast.expr() as value)
+            ):
+                with suppress(ValueError):
+                    found[constant] = ast.literal_eval(value)
+    return found
 
 
 def load(kind: str, name: str, *, field: str) -> Any:  # noqa: ANN401 (a module, whose contract depends on the kind)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from pipeline.bootstrap import paired
+from pipeline.bootstrap import RESAMPLES, paired
 
 VALUES = st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_size=2, max_size=12)
 
@@ -65,3 +66,13 @@ def test_nothing_and_unlike_lengths_are_refused():
         paired([], [])
     with pytest.raises(ValueError, match="1 values before, 2 after"):
         paired([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("size", "seed"), [(2, 0), (7, 1), (40, 2)])
+def test_the_interval_is_scipys(size, seed):
+    after = np.random.default_rng(seed).normal(1, 2, size)
+    found = paired([0.0] * size, list(after), seed=seed)
+    wanted = stats.bootstrap(
+        (after,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)

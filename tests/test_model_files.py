@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from diffusers import AutoencoderKL
 
 from pipeline.errors import ModelError
-from pipeline.model_files import PARTS, STARTER, family, is_id, locate, weights_hash
+from pipeline.model_files import PARTS, STARTER, family, is_id, latent_scale, locate, weights_hash
 
 
 @pytest.fixture
@@ -48,6 +49,25 @@ def test_a_family_that_is_not_known_is_named(base):
     (base / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
     with pytest.raises(ModelError, match="StableDiffusionXLPipeline"):
         locate(str(base))
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({}, (0.18215, 0.0)),
+        ({"scaling_factor": 0.13025}, (0.13025, 0.0)),
+        ({"scaling_factor": 0.3611, "shift_factor": 0.1159}, (0.3611, 0.1159)),
+        ({"scaling_factor": 0.5, "shift_factor": None}, (0.5, 0.0)),
+    ],
+)
+def test_the_scale_of_latents_is_as_diffusers_takes_it(tmp_path, told, wanted):
+    AutoencoderKL().save_pretrained(tmp_path / "vae")
+    path = tmp_path / "vae" / "config.json"
+    config = {name: one for name, one in json.loads(path.read_text()).items() if not name.endswith("_factor")}
+    path.write_text(json.dumps({**config, **told}))
+    assert latent_scale(tmp_path) == wanted
+    opened = AutoencoderKL.from_pretrained(tmp_path / "vae").config
+    assert (opened.scaling_factor, opened.shift_factor or 0.0) == wanted
 
 
 def test_a_hash_covers_weights_configuration_and_words_alone(base):

@@ -73,7 +73,6 @@ def test_a_folder_is_located_and_its_parts_load(model):
     assert models.locate(str(model)) == model
     assert models.load_unet(str(model)).config.cross_attention_dim == 16
     assert models.load_vae(str(model), dtype="bfloat16").dtype == torch.bfloat16
-    assert models.vae_config(str(model))["scaling_factor"] == 0.25
     encoder, tokenizer = models.load_text_encoder(str(model))
     hidden = encoder(tokenizer(["a b"], padding="max_length", return_tensors="pt").input_ids)[0]
     assert hidden.shape == (1, 77, 16)
@@ -215,3 +214,8 @@ def test_a_missing_starter_tells_how_to_build_it(monkeypatch, tmp_path):
     monkeypatch.setattr(model_files, "STARTER", tmp_path)
     with pytest.raises(ModelError, match="gesso starter build"):
         models.locate("starter")
+
+
+def test_the_device_is_as_named_else_what_there_is():
+    assert models.device_of("cuda:1") == "cuda:1"
+    assert models.device_of("auto") == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -42,6 +42,21 @@ def test_an_unknown_name_suggests_the_nearest_or_lists_all(package):
         plugins.load(package, "_helper", field="caption.toy")
 
 
+def test_a_plug_in_tells_its_facts_without_being_imported(package, tmp_path):
+    (tmp_path / "toys" / "broken.py").write_text(
+        "ONE = 1\nBOTH: tuple = ('a', None)\nNONE: int\nMADE = open\nraise RuntimeError('imported')"
+    )
+    assert plugins.facts(package, "broken") == {"ONE": 1, "BOTH": ("a", None)}
+
+
+@pytest.mark.parametrize("kind", ["methods", "metrics", "captioners"])
+def test_facts_are_those_of_the_module(kind):
+    for name, module in plugins.load_all(kind).items():
+        told = plugins.facts(kind, name)
+        assert told["DESCRIPTION"]
+        assert all(value == getattr(module, constant) for constant, value in told.items())
+
+
 @pytest.mark.parametrize("kind", plugins.KINDS)
 @pytest.mark.parametrize("name", ["", "../errors", "__init__", "errors", "nothing.like.it"])
 def test_no_name_reaches_outside_its_folder(kind, name):

@@ -1,11 +1,11 @@
-"""Commands about gesso itself: what a recipe can name, its keys, and the starter models."""
+"""Commands about gesso itself: what a recipe can name, its keys, the machine, and the starter models."""
 
 import json
 from pathlib import Path
 
 import click
 
-from flows.cli.options import CONTEXT, example, json_option
+from flows.cli.options import CONTEXT, example, json_option, workspace_option
 
 
 @click.command("list", epilog=example("gesso list scorers"))
@@ -17,6 +17,24 @@ def list_(kind: str, as_json: bool) -> None:
 
     found = plugins_of(kind)
     click.echo(json.dumps(found) if as_json else plugins_text(found))
+
+
+@click.command(epilog=example("gesso doctor --deep"))
+@workspace_option
+@click.option("--deep", is_flag=True, help="Import torch, load models, start Prefect's server; takes a minute.")
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, workspace: str | None, as_json: bool, deep: bool) -> None:
+    """Say what this machine lacks, and how to get it.
+
+    Exit code 0: nothing prevents a run; 1: something does.
+    """
+    from flows import doctor as doctors
+    from flows.settings import workspace_path
+
+    found = doctors.examine(workspace_path(workspace, ""), deep=deep)
+    click.echo(json.dumps(doctors.report(found)) if as_json else doctors.words(found))
+    ctx.exit(0 if doctors.ready(found) else 1)
 
 
 @click.group(context_settings=CONTEXT)
@@ -64,4 +82,4 @@ def pictures(folder: Path, count: int, seed: int) -> None:
     click.echo(plain(folder, count=count, seed=seed))
 
 
-COMMANDS = (list_, recipe, starter)
+COMMANDS = (list_, doctor, recipe, starter)

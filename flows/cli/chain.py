@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from flows.cli.options import engine_option, example, json_option, load, recipe_options, workspace_option
+from flows.cli.options import (
+    engine_option,
+    example,
+    json_option,
+    load,
+    recipe_options,
+    run_options,
+    verbose_option,
+    workspace_option,
+)
 
 UNTIL = ("ingest", "measure", "select", "caption")
 """Steps of `gesso prepare`; `pipeline.plan.STEPS` has them too, but is slow to import."""
@@ -18,58 +27,93 @@ def _command() -> str:
 
 
 def _go(
-    recipe: Path, settings: tuple[str, ...], workspace: str | None, engine: str, part: str, until: str = ""
+    recipe: Path,
+    settings: tuple[str, ...],
+    workspace: str | None,
+    *,
+    engine: str,
+    part: str,
+    until: str = "",
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     loaded = load(recipe, settings)
 
     from flows import engine as engines
     from flows.settings import workspace_path
+    from flows.show import summary, summary_value
 
     engines.go(
-        loaded, workspace_path(workspace, loaded.name), engine=engine, part=part, until=until, command=_command()
+        loaded,
+        workspace_path(workspace, loaded.name),
+        engine=engine,
+        part=part,
+        until=until,
+        command=_command(),
+        show=(lambda run: json.dumps(summary_value(run))) if as_json else summary,
+        verbose=verbose,
     )
 
 
 @click.command(epilog=example("gesso run datasets/photos.yaml --set sources.0.path=my-photos"))
-@recipe_options
-@engine_option
-def run(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+@run_options
+def run(
+    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+) -> None:
     """Do everything that RECIPE asks for.
 
     Prepares, reviews, trains, evaluates and reports. What was done before is not done again.
     """
-    _go(recipe, settings, workspace, engine, part="run")
+    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose)
 
 
 @click.command(epilog=example("gesso prepare datasets/photos.yaml --until select"))
-@recipe_options
-@engine_option
+@run_options
 @click.option("--until", type=click.Choice(UNTIL), help="Last step to do; default: all of them and a report.")
-def prepare(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, until: str | None) -> None:
+def prepare(
+    recipe: Path,
+    workspace: str | None,
+    settings: tuple[str, ...],
+    engine: str,
+    until: str | None,
+    as_json: bool,
+    verbose: bool,
+) -> None:
     """Measure, select and caption pictures; train nothing."""
-    _go(recipe, settings, workspace, engine, part="prepare", until=until or "")
+    _go(
+        recipe,
+        settings,
+        workspace,
+        engine=engine,
+        part="prepare",
+        until=until or "",
+        as_json=as_json,
+        verbose=verbose,
+    )
 
 
 @click.command(epilog=example("gesso train datasets/photos.yaml"))
-@recipe_options
-@engine_option
-def train(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+@run_options
+def train(
+    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+) -> None:
     """Prepare what is missing, then train.
 
     A training that was stopped goes on where it was. Ends with a report.
     """
-    _go(recipe, settings, workspace, engine, part="train")
+    _go(recipe, settings, workspace, engine=engine, part="train", as_json=as_json, verbose=verbose)
 
 
 @click.command(epilog=example("gesso evaluate datasets/photos.yaml"))
-@recipe_options
-@engine_option
-def evaluate(recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str) -> None:
+@run_options
+def evaluate(
+    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+) -> None:
     """Render samples and measure what training changed.
 
     Does what is missing before that, too. Ends with a report.
     """
-    _go(recipe, settings, workspace, engine, part="run")
+    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose)
 
 
 @click.command(epilog=example("gesso plan datasets/photos.yaml"))
@@ -80,8 +124,10 @@ def plan(recipe: Path, workspace: str | None, settings: tuple[str, ...], as_json
     loaded = load(recipe, settings)
 
     from flows.settings import workspace_path
+    from pipeline import augment
     from pipeline.outlook import look, words
 
+    augment.check(loaded.augment.transforms)
     found = look(loaded, workspace_path(workspace, loaded.name))
     click.echo(json.dumps(found) if as_json else words(found))
 
@@ -89,14 +135,15 @@ def plan(recipe: Path, workspace: str | None, settings: tuple[str, ...], as_json
 @click.command(epilog=example("gesso demo"))
 @workspace_option
 @engine_option
-def demo(workspace: str | None, engine: str) -> None:
+@verbose_option
+def demo(workspace: str | None, engine: str, verbose: bool) -> None:
     """Show the whole chain on drawn pictures, offline.
 
     Gesso draws the pictures itself and uses the small models that ship with it; no GPU is needed.
     """
     from flows.demo import demo as run_demo
 
-    run_demo(workspace, engine, _command())
+    run_demo(workspace, engine, _command(), verbose=verbose)
 
 
 @click.command(epilog=example("gesso serve datasets/photos.yaml --cron '0 3 * * *'"))
@@ -119,7 +166,9 @@ def serve(
 
     from flows.deployments import serve as serve_retraining
     from flows.settings import workspace_path
+    from pipeline import augment
 
+    augment.check(loaded.augment.transforms)
     serve_retraining(recipe, settings, workspace_path(workspace, loaded.name), cron=cron, seconds=seconds)
 
 

@@ -36,12 +36,18 @@ engine_option = click.option(
     help="Run as Prefect flows, or as plain functions.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
+verbose_option = click.option("--verbose", "-v", is_flag=True, help="Show the run's log while it runs.")
 run_option = click.option("--run", "run_id", metavar="RUN", help="A run's id; default: the latest.")
 
 
 def recipe_options(command: Command) -> Command:
     """Give a command the argument RECIPE and the options that say how it is read and where it runs."""
     return recipe_argument(workspace_option(set_option(command)))
+
+
+def run_options(command: Command) -> Command:
+    """Give a command what every one that makes a run has: `recipe_options`, the engine, --json and --verbose."""
+    return recipe_options(engine_option(json_option(verbose_option(command))))
 
 
 def load(recipe: Path, settings: tuple[str, ...]) -> "Recipe":

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from pydantic import BaseModel, Field
 
-from pipeline import models
 from pipeline.manifest import Row
+from pipeline.model_files import locate, weights_hash
 
 VERSION = 1
 DESCRIPTION = "A sentence by BLIP: the starter's, Salesforce/blip-image-captioning-base or -large, or your own."
@@ -42,7 +41,7 @@ def weights(params: Params) -> str:
     Raises:
         ModelError: the model is not there and cannot be had.
     """
-    return models.weights_hash(models.locate(params.model, params.revision, part="blip", field="caption.model"))
+    return weights_hash(locate(params.model, params.revision, part="blip", field="caption.model"))
 
 
 def provenance(params: Params) -> str:
@@ -55,6 +54,11 @@ def provenance(params: Params) -> str:
 
 def caption(rows: Sequence[Row], params: Params, *, device: str = "cpu") -> list[str]:
     """One sentence a picture, from its `pixels`. Drawn words depend on the seed and the picture, not on its company."""
+    # ten seconds of imports, which a run whose captions are all stored should not take
+    import torch
+
+    from pipeline import models
+
     model, processor = models.load_blip(
         params.model, revision=params.revision, device=device, dtype=params.dtype, field="caption.model"
     )
@@ -64,7 +68,7 @@ def caption(rows: Sequence[Row], params: Params, *, device: str = "cpu") -> list
         # copies, since canonical pixels are read-only and torch takes none such
         pictures = [np.array(row["pixels"]) for row in rows[start : start + size]]
         # transformers draws from the global stream alone
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device != "cpu" else []):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if model.device.type == "cuda" else []):
             torch.manual_seed(params.seed)
             said += _generate(model, processor, pictures, params)
     return said

@@ -1,16 +1,19 @@
 """Step: compose captions, make views, cache latents and texts, and write the training set down."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline import ledger, models
+from pipeline import ledger
 from pipeline.errors import InputError
 from pipeline.manifest import Row, table_of
+from pipeline.model_files import latent_scale, locate, weights_hash
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps.select import load_kept
 from pipeline.trainset import build, latents, texts
-from pipeline.trainset.loader import ParquetExamples
+
+if TYPE_CHECKING:
+    from pipeline.trainset.loader import ParquetExamples
 
 LATENTS_SHARD, TEXTS_SHARD = 64, 256
 
@@ -62,7 +65,7 @@ def run(run: Run, tools: Tools) -> str:
 def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
     """Latents of every row and texts of every caption (and the empty one), computed where they are missing."""
     base = run.recipe.base_model
-    folder = models.locate(base.id, base.revision)
+    folder = locate(base.id, base.revision)
     shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
     params = latents.Params(buckets=run.recipe.buckets, **shared)
     moments = ensure(
@@ -70,7 +73,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
         rows,
         params,
         tools,
-        weights=models.weights_hash(folder, "vae"),
+        weights=weights_hash(folder, "vae"),
         cache=True,
         shard=LATENTS_SHARD,
         header=latents.header(params),
@@ -82,26 +85,28 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
         [{"caption": caption} for caption in captions],
         texts.Params(**shared),
         tools,
-        weights=models.weights_hash(folder, "text_encoder"),
+        weights=weights_hash(folder, "text_encoder"),
         cache=True,
         shard=TEXTS_SHARD,
     )
     return moments, embeddings
 
 
-def examples(run: Run, split: str, tools: Tools) -> ParquetExamples:
+def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
     """The rows of one split as the methods read them: `train` with all views, `held_out` with its pictures."""
+    from pipeline.trainset.loader import ParquetExamples  # imports torch
+
     rows = [row for row in run.rows("views") if row["split"] == split]
     moments, embeddings = cached(run, rows, tools)
     tools.stats[-2:] = []  # nothing was computed here: the cache is full
-    config = models.vae_config(run.recipe.base_model.id, revision=run.recipe.base_model.revision)
+    scale, shift = latent_scale(locate(run.recipe.base_model.id, run.recipe.base_model.revision))
     return ParquetExamples(
         rows,
         moments,
         embeddings,
         digest=run.json("trainset")["digest"],
-        scale=config["scaling_factor"],
-        shift=config.get("shift_factor") or 0.0,
+        scale=scale,
+        shift=shift,
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import BaseModel, Field
 
-from pipeline import imaging, models
+from pipeline import imaging
 from pipeline.errors import PictureError
 from pipeline.manifest import Row
+from pipeline.model_files import latent_scale, locate
 from pipeline.settings import Buckets
 from pipeline.stage import Tools
 from pipeline.trainset import views
@@ -54,10 +54,10 @@ def header(params: Params) -> dict[str, str]:
     Raises:
         ModelError: the model is not there and cannot be had.
     """
-    config = models.vae_config(params.base, revision=params.revision)
+    scale, shift = latent_scale(locate(params.base, params.revision))
     return {
-        "scale": str(config["scaling_factor"]),
-        "shift": str(config.get("shift_factor") or 0.0),
+        "scale": str(scale),
+        "shift": str(shift),
         "dtype": "float32",
         **{name: metadata.version(name) for name in ("torch", "diffusers")},
     }
@@ -65,6 +65,8 @@ def header(params: Params) -> dict[str, str]:
 
 def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[str, Any]]:
     """Encode the rows' views; a row's `transforms` is the JSON of what its caption allows."""
+    from pipeline.trainset import encoders  # imports torch
+
     by_sample: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         by_sample[row["sample_id"]].append(place)
@@ -81,7 +83,7 @@ def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[s
             for place, row in asked
         ]
 
-    vae = models.load_vae(params.base, revision=params.revision, device=tools.device)
+    encode = encoders.pixels(params.base, revision=params.revision, device=tools.device)
     with ThreadPoolExecutor(tools.workers) as pool:
         found = dict(chain.from_iterable(pool.map(look, by_sample)))
     seen = [found[place] for place in range(len(rows))]
@@ -94,17 +96,10 @@ def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[s
         batch = max(1, BATCH_PIXELS // (shape[0] * shape[1]))
         for start in range(0, len(places), batch):
             part = places[start : start + batch]
-            moments = encode(vae, np.stack([seen[place].pixels for place in part]))  # type: ignore[union-attr]
+            moments = encode(np.stack([seen[place].pixels for place in part]))  # type: ignore[union-attr]
             for place, one in zip(part, moments, strict=True):
                 made[place] = _row(seen[place], one)  # type: ignore[arg-type]
     return made
-
-
-@torch.no_grad()
-def encode(vae: Any, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ANN401 (diffusers has no types)
-    """N x H x W x 3 bytes to N x 2C x h x w float32 moments, in the VAE's own precision."""
-    tensor = torch.from_numpy(pixels).to(vae.device).permute(0, 3, 1, 2).to(vae.dtype) / 127.5 - 1.0
-    return np.asarray(vae.encode(tensor).latent_dist.parameters.float().cpu().numpy())
 
 
 def _row(view: views.View, moments: np.ndarray[Any, Any]) -> Mapping[str, Any]:

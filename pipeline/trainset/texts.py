@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pydantic import BaseModel, Field
 
-from pipeline import models
 from pipeline.manifest import Row
 from pipeline.stage import Tools
 
@@ -33,16 +31,14 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     revision: str | None = Field(None, exclude=True, description="commit of the hub model")
 
 
-@torch.no_grad()
 def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[str, Any]]:
     """Encode the rows' captions, padded and cut to the tokenizer's length."""
-    encoder, tokenizer = models.load_text_encoder(params.base, revision=params.revision, device=tools.device)
+    from pipeline.trainset import encoders  # imports torch
+
+    encode = encoders.captions(params.base, revision=params.revision, device=tools.device)
     made = []
     for start in range(0, len(rows), BATCH):
-        captions = [row["caption"] for row in rows[start : start + BATCH]]
-        ids = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-        hidden = encoder(ids.to(encoder.device))[0].float().cpu().numpy()
-        used = [len(tokenizer(caption).input_ids) for caption in captions]
+        hidden, used = encode([row["caption"] for row in rows[start : start + BATCH]])
         for one, count in zip(hidden, used, strict=True):
             made.append(
                 {

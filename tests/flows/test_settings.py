@@ -23,10 +23,10 @@ def test_the_device_is_that_of_the_environment_else_what_there_is(monkeypatch):
 
 def test_tools_speak_on_the_terminal(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("GESSO_DEVICE", "cpu")
-    tools = settings.tools(Workspace.create(tmp_path / "w"))
-    tools.say("hello")
+    with settings.tools(Workspace.create(tmp_path / "w")) as tools:
+        tools.say("hello")
+        assert tools.workers == os.cpu_count()
     assert capsys.readouterr().err == "hello\n"
-    assert tools.workers == os.cpu_count()
 
 
 def test_quiet_leaves_what_a_user_has_set(monkeypatch):

@@ -6,6 +6,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import BlipForConditionalGeneration, BlipProcessor, CLIPModel, CLIPProcessor
 
 from pipeline import models
+from pipeline.model_files import latent_scale
 from pipeline.starter import blip, build, clip, pictures, quality, unet, vae
 
 
@@ -82,8 +83,9 @@ def test_transformers_opens_clip_and_blip_with_their_processors(built):
 
 def test_gesso_takes_it_for_a_base_model(built):
     folder = built[0] / "weights"
-    config = models.vae_config(str(folder / "sd"))
-    assert config["scaling_factor"] > 0
+    scale, shift = latent_scale(folder / "sd")
+    assert scale > 0
+    assert shift == 0
     scheduler = models.load_scheduler(str(folder / "sd"))
     assert scheduler.config.beta_end == unet.scheduler().config.beta_end
 

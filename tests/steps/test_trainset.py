@@ -62,7 +62,7 @@ def test_latents_and_texts_are_those_of_the_picture_and_its_caption(finished):
         text = encoder(ids)[0]
     assert torch.allclose(batch.moments, moments, atol=1e-3)
     assert torch.allclose(batch.text, text, atol=1e-4)
-    assert examples.scale == models.vae_config("starter")["scaling_factor"]
+    assert examples.scale == models.load_vae("starter").config.scaling_factor
     assert examples.digest == finished.run.json("trainset")["digest"]
 
 

@@ -26,3 +26,14 @@ def test_pictures_to_try_things_on(gesso, tmp_path):
     again = gesso("starter", "pictures", "--to", "some", "--count", "2")
     assert again.exit_code == 2
     assert "Traceback" not in again.output
+
+
+def test_doctor_tells_a_person_and_a_script(gesso, tmp_path):
+    told = gesso("doctor")
+    assert (told.exit_code, told.stdout.splitlines()[-1]) == (0, "ready")
+    found = json.loads(gesso("doctor", "--json").stdout)
+    assert found["ready"] is True
+    assert {one["state"] for one in found["findings"]} <= {"ok", "note"}
+    (tmp_path / "file").write_text("mine")
+    told = gesso("doctor", "-w", "file/w")
+    assert (told.exit_code, told.stdout.splitlines()[-1]) == (1, "1 to mend before a run")
