@@ -5,7 +5,6 @@ and then `weights/raw` has the one that the optimizer left); it opens with `load
 `weights/kohya.safetensors` is the same in the layout of kohya's sd-scripts, which most other programs read.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,17 +13,16 @@ from diffusers import SchedulerMixin, UNet2DConditionModel
 from peft import LoraConfig
 
 from pipeline.errors import RecipeError
-from pipeline.training import checkpoints, optimizers, schedules, weights
-from pipeline.training.average import Average
+from pipeline.training import loop, weights
 from pipeline.training.data import Examples
-from pipeline.training.gradients import Gradients
+from pipeline.training.denoising import Denoising
+from pipeline.training.loop import Lesson
 from pipeline.training.objective import Objective
-from pipeline.training.record import Record
 from pipeline.training.result import Result
-from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 
 DESCRIPTION = "Train a low-rank update of the UNet's attention: a small file that any diffusers pipeline loads."
+LEARNS, EXAMPLES = "unet", "latents"
 
 
 def train(
@@ -40,67 +38,37 @@ def train(
 ) -> Result:
     """Give `unet` an adapter named `default` and train it where it lies, to the weights to use.
 
-    The frozen weights keep their number format; the adapter's are float32. For all else see `full.train`: the folder,
-    resuming, `on_checkpoint`, `header` and errors are the same. Raises RecipeError where no layer has the name of a
+    The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises RecipeError where no layer has the name of a
     target module.
     """
-    begun = time.monotonic()
-    identity = checkpoints.identity(settings, digest=examples.digest, header=header or {})
-    note = weights.header(settings, digest=examples.digest, more=header or {})
-    objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
-    saved = checkpoints.resume(folder, identity=identity, say=say)
-    done = saved.step if saved else 0
-    with session(settings, device=unet.device) as accelerator:
+
+    def begin() -> Lesson:
         config = add_adapter(unet, settings)
-        unet.train()
         if settings.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
-        parameters = [one for one in unet.parameters() if one.requires_grad]
-        optimizer = accelerator.prepare_optimizer(optimizers.build(parameters, settings))
-        if saved:
-            weights.load_lora(unet, saved.folder)
-        average = Average(parameters, decay=settings.ema_decay, step=done)
-        if saved:
-            if average:
-                weights.load_lora(unet, saved.folder / "raw")
-            optimizers.load_state(accelerator, optimizer, saved.state())
 
-        def write_weights(target: Path) -> None:
-            if average:
-                weights.save_lora(unet, target / "raw", config=config, header=note)
-            with average.applied():
-                weights.save_lora(unet, target, config=config, header=note)
-                weights.save_kohya(unet, target, config=config, header=note)
+        def save(target: Path, note: Mapping[str, str]) -> None:
+            weights.save_lora(unet, target, config=config, header=note)
+            weights.save_kohya(unet, target, config=config, header=note)
 
-        gradients = Gradients(accelerator, unet, examples, objective, settings, folder)
-        with Record(folder, done=done, steps=settings.steps, say=say) as record:
-            for step in range(done, settings.steps):
-                rate = settings.learning_rate * schedules.factor(step, settings)
-                optimizers.set_rate(optimizer, rate)
-                loss = gradients.accumulate(step)
-                norm = gradients.clip(parameters)
-                optimizer.step()
-                optimizer.zero_grad()
-                average.update()
-                record.add(step + 1, loss=loss, learning_rate=rate, grad_norm=norm)
-                if checkpoints.due(step + 1, settings):
-                    if on_checkpoint:
-                        with average.applied():
-                            on_checkpoint(step + 1, unet.eval())
-                        unet.train()
-                    record.save()
-                    checkpoints.write(
-                        folder,
-                        step + 1,
-                        weights=write_weights,
-                        state=optimizers.state(accelerator, optimizer),
-                        identity=identity,
-                        keep=settings.keep_checkpoints,
-                    )
-        checkpoints.commit(folder / "weights", write_weights)
-        average.apply()
-        unet.eval()
-    return Result(folder / "weights", settings.steps, record.losses(), time.monotonic() - begun)
+        objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
+        return Lesson(
+            unet,
+            losses=Denoising(unet, examples, objective, settings).losses,
+            save=save,
+            load=lambda source: weights.load_lora(unet, source),
+        )
+
+    return loop.run(
+        begin,
+        examples,
+        settings,
+        device=unet.device,
+        folder=folder,
+        say=say,
+        on_checkpoint=on_checkpoint,
+        header=header,
+    )
 
 
 def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConfig:

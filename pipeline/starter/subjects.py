@@ -61,4 +61,4 @@ OWN_COLORS: dict[str, tuple[str, ...]] = {
     "snail": ("orange", "yellow"),
     "lighthouse": ("red", "white"),
 }
-"""The colours that make up most of a subject, the first above all: it is never drawn before a ground of one of them."""
+"""Colours of a subject's main parts, the largest first: it is never drawn before a ground of one of them."""

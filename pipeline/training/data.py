@@ -28,16 +28,35 @@ class Batch:
     pooled: Tensor | None = None
 
 
-class Examples(Protocol):
-    """A training set; rows are counted from 0, and a row is one view of one sample with its caption."""
+class Named(Protocol):
+    """A batch of any kind: whatever a method reads, and whose it is."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The samples' names."""
+
+
+class Rows(Protocol):
+    """A training set of any kind; rows are counted from 0, and a row is one view of one sample with its caption."""
 
     @property
     def sizes(self) -> Sequence[tuple[int, int]]:
-        """Height and width of every row's latents; rows of one batch share them (aspect buckets)."""
+        """Height and width of every row's latents or pixels; rows of one batch share them (aspect buckets)."""
 
     @property
     def repeats(self) -> Sequence[int]:
         """How often every row comes in an epoch, 0 or more."""
+
+    @property
+    def digest(self) -> str:
+        """Name of the training set's content; the same content has the same name."""
+
+    def batch(self, rows: Sequence[int]) -> Named:
+        """Read rows of one size."""
+
+
+class Examples(Rows, Protocol):
+    """A training set of latents and text embeddings, for a UNet."""
 
     @property
     def empty_text(self) -> Tensor:
@@ -50,10 +69,6 @@ class Examples(Protocol):
     @property
     def shift(self) -> float:
         """Offset of the latents, 0 for Stable Diffusion 1.x to XL."""
-
-    @property
-    def digest(self) -> str:
-        """Name of the training set's content; the same content has the same name."""
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Read rows of one size."""
@@ -134,7 +149,7 @@ class Turns:
     It remembers nothing but the epoch at hand, so that a training can go on at any turn.
     """
 
-    def __init__(self, examples: Examples, *, batch_size: int, seed: int) -> None:
+    def __init__(self, examples: Rows, *, batch_size: int, seed: int) -> None:
         self._sizes, self._repeats = examples.sizes, examples.repeats
         self._batch_size, self._seed = batch_size, seed
         self._epoch, self._batches = 0, self._order(0)

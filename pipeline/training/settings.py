@@ -9,6 +9,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "lora": {"learning_rate": 1e-4, "lr_schedule": "cosine", "warmup_steps": 0, "caption_dropout": 0.0},
     # OneTrainer's preset for Stable Diffusion 1.5: 3e-6 after 200 steps; mosaicml/diffusion: 10 % empty captions.
     "full": {"learning_rate": 3e-6, "lr_schedule": "constant", "warmup_steps": 200, "caption_dropout": 0.1},
+    # stabilityai/sd-vae-ft-mse trained the decoder alone, which leaves all UNets valid; the rate is that of
+    # CompVis/latent-diffusion's autoencoder_kl_32x32x4: 4.5e-6 x batch 12 (its warm-up: none).
+    "vae": {"learning_rate": 5e-5, "weight_decay": 0.0, "freeze": ["encoder", "quant_conv"], "ema_decay": 0.999},
+    # Wortsman et al. 2022 (WiSE-FT): 3e-5 or less, weight decay 0.1, cosine after 500 steps.
+    "clip": {"learning_rate": 1e-5, "lr_schedule": "cosine", "warmup_steps": 500, "weight_decay": 0.1},
+    # Li et al. 2022 (BLIP), caption_coco.yaml: 1e-5, cosine, weight decay 0.05.
+    "blip": {"learning_rate": 1e-5, "lr_schedule": "cosine", "weight_decay": 0.05},
 }
 """What a recipe leaves out, where a method has a better value than the field's own default."""
 
@@ -74,6 +81,11 @@ class TrainSettings(BaseModel):
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep, 1 or more.")
     ema_decay: float = Field(
         default=0.0, ge=0, lt=1, description="Decay of the running average of the weights, such as 0.999; 0: none."
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(),
+        description="Layers that stay as they are, by the beginning of their names, such as vision_model; lora: none "
+        "but its own are trained anyway.",
     )
     rank: int = Field(default=16, ge=1, le=1024, description="LoRA: rank of the update, 1 to 1024.")
     alpha: float | None = Field(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import ModelMixin, UNet2DConditionModel
 from diffusers.utils import (
     convert_state_dict_to_diffusers,
     convert_state_dict_to_kohya,
@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.training.settings import TrainSettings
 
-UNET_FILE = "diffusion_pytorch_model.safetensors"
+DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "model.safetensors"
 LORA_FILE = "pytorch_lora_weights.safetensors"
-"""Names under which diffusers looks in a folder."""
+"""Names under which diffusers and transformers look in a folder."""
 KOHYA_FILE = "kohya.safetensors"
 
 
@@ -39,16 +39,22 @@ def header(settings: TrainSettings, *, digest: str, more: Mapping[str, str]) -> 
     return {**own, **more}
 
 
-def save_unet(unet: UNet2DConditionModel, folder: Path, *, header: Mapping[str, str]) -> None:
-    """Write the UNet as a folder that `UNet2DConditionModel.from_pretrained` opens."""
+def save_model(model: Any, folder: Path, *, header: Mapping[str, str]) -> None:  # noqa: ANN401 - see `_file`
+    """Write a model as a folder that its class' `from_pretrained` opens; of weights that are tied, one."""
     folder.mkdir(parents=True, exist_ok=True)
-    unet.save_config(folder)
-    _save(unet.state_dict(), folder / UNET_FILE, header)
+    if isinstance(model, ModelMixin):
+        model.save_config(folder)
+    else:
+        model.config.save_pretrained(folder)
+    tied = set(getattr(model, "all_tied_weights_keys", ()))
+    _save({name: value for name, value in model.state_dict().items() if name not in tied}, _file(model, folder), header)
 
 
-def load_unet(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Fill the UNet with what `save_unet` wrote of one of the same shape."""
-    unet.load_state_dict(load_file(folder / UNET_FILE))
+def load_model(model: Any, folder: Path) -> None:  # noqa: ANN401
+    """Fill a model with what `save_model` wrote of one of the same shape."""
+    stored = load_file(_file(model, folder))
+    tied: Mapping[str, str] = getattr(model, "all_tied_weights_keys", {})
+    model.load_state_dict({**stored, **{name: stored[kept] for name, kept in tied.items()}})
 
 
 def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
@@ -87,6 +93,10 @@ def load_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     """Fill the UNet's adapter with what `save_lora` wrote of one of the same shape."""
     layers = {name.removeprefix("unet."): value for name, value in load_file(folder / LORA_FILE).items()}
     set_peft_model_state_dict(unet, convert_unet_state_dict_to_peft(layers))
+
+
+def _file(model: Any, folder: Path) -> Path:  # noqa: ANN401 - diffusers and transformers have no types
+    return folder / (DIFFUSERS_FILE if isinstance(model, ModelMixin) else TRANSFORMERS_FILE)
 
 
 def _save(tensors: Mapping[str, Any], path: Path, header: Mapping[str, str]) -> None:

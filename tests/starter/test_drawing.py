@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.starter import drawing, pictures, quality
+from pipeline.starter import drawing
+from pipeline.starter.scene import COLORS, KEPT_OUT_STYLES, SHAPES, STYLES
 
 angles = st.floats(-3.2, 3.2)
 
 
-@given(shape=st.sampled_from(pictures.SHAPES), angle=angles, radius=st.floats(8, 60), x=st.floats(70, 130))
+@given(shape=st.sampled_from(SHAPES), angle=angles, radius=st.floats(8, 60), x=st.floats(70, 130))
 def test_an_outline_lies_within_its_radius_around_its_centre(shape, angle, radius, x):
     polygons = drawing.outline(shape, (x, 90.0), radius, angle)
     for polygon in polygons:
@@ -20,7 +21,7 @@ def test_an_outline_lies_within_its_radius_around_its_centre(shape, angle, radiu
 
 def test_shapes_are_told_apart():
     masks = {}
-    for shape in pictures.SHAPES:
+    for shape in SHAPES:
         mask = np.zeros((64, 64), np.uint8)
         cv2.fillPoly(mask, drawing.outline(shape, (32.0, 32.0), 24, 0.0), 1)
         masks[shape] = mask.astype(bool)
@@ -48,45 +49,75 @@ def test_turning_keeps_the_area(angle):
     assert area(angle) == pytest.approx(area(0.0), rel=0.06)
 
 
-def painted(style):
-    image = np.full((96, 96, 3), 128, np.uint8)
-    drawing.paint(image, "square", style, center=(48.0, 48.0), radius=30.0, angle=0.0, color=(200, 40, 40))
+def painted(style, *, shape="square", color=(200, 40, 40), ground=128):
+    image = np.full((96, 96, 3), ground, np.uint8)
+    drawing.paint(image, shape, style, center=(48.0, 48.0), radius=30.0, angle=0.0, color=color)
     return image
 
 
-def test_styles_paint_what_they_are_called():
-    flat, outlined, shaded, chalk = (painted(style) for style in ("flat", "outlined", "shaded", "chalk"))
-    inside = np.s_[28:68, 28:68]
-    assert (flat[inside] == (200, 40, 40)).all()
-    assert (outlined[inside] == (200, 40, 40)).all()
-    assert np.abs(outlined[48, 20:24].astype(int) - (26, 26, 28)).min() < 10
-    rows = shaded[inside].mean(axis=(1, 2))
+INSIDE = np.s_[28:68, 28:68]
+
+
+def test_flat_and_outlined():
+    flat, outlined = painted("flat"), painted("outlined")
+    assert (flat[INSIDE] == (200, 40, 40)).all()
+    assert (outlined[INSIDE] == (200, 40, 40)).all()
+    assert np.abs(outlined[48, 20:24].astype(int) - drawing.INK).min() < 10
+
+
+def test_an_outline_stands_out_from_what_it_surrounds():
+    for name, color in COLORS.items():
+        line = painted("outlined", color=color)[48, 20:24].astype(int)
+        assert np.abs(line - color).sum(axis=1).max() > 150, name
+
+
+def test_shaded_falls_from_light_to_dark():
+    shaded = painted("shaded")
+    rows = shaded[INSIDE].mean(axis=(1, 2))
     assert (np.diff(rows) <= 0.5).all()
     assert rows[0] - rows[-1] > 20
-    share = (chalk[inside] == (200, 40, 40)).all(axis=2).mean()
+
+
+def test_a_shadow_falls_to_the_lower_right():
+    shadowed = painted("shadowed")
+    assert (shadowed[INSIDE] == (200, 40, 40)).all()
+    dark = (shadowed < 100).all(axis=2)
+    down, across = np.nonzero(dark)
+    assert dark.sum() > 150
+    assert across.max() > 75
+    assert down.max() > 75
+    assert min(across.min(), down.min()) > 20
+
+
+def test_chalk_is_hatched():
+    share = (painted("chalk")[INSIDE] == (200, 40, 40)).all(axis=2).mean()
     assert 0.2 < share < 0.5
-    for image in (flat, outlined, shaded, chalk):
-        assert (image[:8] == 128).all()
 
 
-@given(color=st.sampled_from(sorted(drawing.COLORS)), seed=st.integers(0, 10_000))
-def test_a_shade_is_still_its_colour(color, seed):
-    shaded = drawing.shade(drawing.COLORS[color], np.random.default_rng(seed))
-    assert max(abs(a - b) for a, b in zip(shaded, drawing.COLORS[color], strict=True)) <= 9
+def test_mosaic_is_of_tiles_with_gaps():
+    inside = (painted("mosaic")[INSIDE] == (200, 40, 40)).all(axis=2)
+    assert 0.5 < inside.mean() < 0.9
+    assert (~inside).all(axis=0).any()
+    assert (~inside).all(axis=1).any()
+
+
+@pytest.mark.parametrize("style", [*STYLES, *KEPT_OUT_STYLES])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_seen_in_every_style_and_leaves_the_rest_alone(shape, style):
+    image = painted(style, shape=shape)
+    changed = (image != 128).any(axis=2)
+    assert 0.05 < changed.mean() < 0.6
+    assert (image[:8] == 128).all()
+    assert (image[:, :8] == 128).all()
+
+
+@given(color=st.sampled_from(sorted(COLORS)), seed=st.integers(0, 10_000))
+def test_a_shade_is_still_its_colour(nearest, color, seed):
+    shaded = drawing.shade(COLORS[color], np.random.default_rng(seed))
+    assert max(abs(a - b) for a, b in zip(shaded, COLORS[color], strict=True)) <= 9
     assert all(0 <= value <= 255 for value in shaded)
-    assert quality.nearest_colors(np.array([shaded], np.float64)) == [color]
+    assert nearest(np.array([shaded], np.float64)) == [color]
 
 
-@pytest.mark.parametrize("name", pictures.SUBJECTS)
-def test_a_subject_is_painted_where_it_is_asked_for(name):
-    image = np.full((128, 128, 3), 200, np.uint8)
-    drawing.SUBJECT_PAINTERS[name](image, (40.0, 80.0), 24.0)
-    down, across = np.nonzero((image != 200).any(axis=2))
-    assert 40 - 30 <= across.min() < across.max() <= 40 + 30
-    assert 80 - 32 <= down.min() < down.max() <= 80 + 32
-
-
-def test_every_subject_has_a_painter_and_every_shape_an_outline():
-    assert set(drawing.SUBJECT_PAINTERS) == set(pictures.SUBJECTS)
-    assert not set(pictures.SUBJECTS) & set(pictures.SHAPES)
-    assert set(drawing._UNIT) == set(pictures.SHAPES)
+def test_every_shape_has_an_outline():
+    assert set(drawing._UNIT) == set(SHAPES)

@@ -1,92 +1,83 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.starter import drawing, pictures, quality
-
-colors = st.sampled_from(sorted(drawing.COLORS))
+from pipeline.starter import judge, pictures, quality, wording
 
 
-def plate(ground, *, thing=None, side=20, at=22):
-    """64 px of a colour, with a square of another."""
-    pixels = np.full((64, 64, 3), drawing.COLORS[ground], np.uint8)
-    if thing:
-        pixels[at : at + side, at : at + side] = drawing.COLORS[thing]
-    return pixels
+class Seer:
+    """Knows the pictures that it has been shown the truth of, and is wrong about every fifth ground."""
+
+    def __init__(self, *parts):
+        self.known = [
+            (pixels, judge.truth(scene)) for shown, scenes in parts for pixels, scene in zip(shown, scenes, strict=True)
+        ]
+        self.asked = []
+
+    def look(self, shown):
+        self.asked.append(len(shown))
+        said = []
+        for at, pixels in enumerate(shown):
+            told = next(told for known, told in self.known if (known == pixels).all())
+            said.append(told | ({"background": "nothing"} if at % 5 == 0 else {}))
+        return said
 
 
-def test_each_colour_is_nearest_to_itself():
-    names = list(drawing.COLORS)
-    assert quality.nearest_colors(np.array([drawing.COLORS[name] for name in names], np.float64)) == names
+def test_held_out_scenes_are_held_out_and_of_as_many_things_as_asked_for():
+    for things in (1, 2):
+        scenes = quality.held_out(things, 40)
+        assert all(one.held_out and len(one.things) == things for one in scenes)
+        assert len(set(scenes)) > 35
 
 
-@given(value=st.tuples(*[st.floats(0, 255)] * 3))
-def test_the_nearest_is_the_nearest(value):
-    (found,) = quality.nearest_colors(np.array([value]))
-    apart = {
-        name: sum((a - b) ** 2 for a, b in zip(color, value, strict=True)) for name, color in drawing.COLORS.items()
-    }
-    assert apart[found] == pytest.approx(min(apart.values()))
+def test_only_the_right_answers_count():
+    one, two = quality.held_out(1, 4), quality.held_out(2, 4)
+    said = [[judge.truth(scene) for scene in scenes] for scenes in (one, two)]
+    flawless = quality.right([(one, said[0]), (two, said[1])])
+    assert flawless == dict.fromkeys([*quality.ALONE, "both_colors"], 1.0)
+    for at, name in enumerate(quality.ALONE[:3]):
+        said[0][at][name] = "wrong"
+    said[1][0]["color"] = said[1][1]["other_color"] = said[1][2]["other_shape"] = "wrong"
+    found = quality.right([(one, said[0]), (two, said[1])])
+    assert found == flawless | {**dict.fromkeys(quality.ALONE[:3], 0.75), "both_colors": 0.5}
 
 
-@given(ground=colors, thing=colors)
-def test_ground_and_thing_are_seen(ground, thing):
-    assert quality.seen(plate(ground, thing=thing)) == (ground, None if thing == ground else thing)
+def test_the_judge_is_held_against_what_the_generator_draws():
+    shown = [
+        ([pictures.render(one, seed=at) for at, one in enumerate(scenes)], scenes)
+        for scenes in (quality.held_out(things, 10) for things in (1, 2))
+    ]
+    seer = Seer(*shown)
+    assert quality.judged(seer, count=10) == dict.fromkeys([*quality.ALONE, "both_colors"], 1.0) | {"background": 0.8}
+    assert seer.asked == [10, 10]
 
 
-def test_too_little_is_no_thing():
-    assert quality.seen(plate("blue", thing="red", side=6)) == ("blue", None)
-    assert quality.seen(plate("blue", thing="red", side=7)) == ("blue", "red")
-    assert quality.seen(plate("blue")) == ("blue", None)
+class Painter:
+    """Draws what it is asked for, from the prompt alone."""
 
+    def __init__(self, scenes):
+        self.by_prompt = {wording.caption(one, seed=at): one for some in scenes for at, one in enumerate(some)}
+        self.batches, self.seeds = [], []
 
-def test_an_outline_does_not_go_before_what_it_surrounds():
-    pixels = plate("yellow", thing="black", side=30, at=16)
-    pixels[21:41, 21:41] = drawing.COLORS["red"]
-    assert (pixels == drawing.COLORS["black"]).all(axis=2).sum() > (pixels == drawing.COLORS["red"]).all(axis=2).sum()
-    assert quality.seen(pixels) == ("yellow", "red")
+    def to(self, dtype):
+        return self
 
+    def set_progress_bar_config(self, *, disable):
+        assert disable
 
-@given(seed=st.integers(0, 5000), amount=st.floats(0, 12))
-def test_a_little_noise_hides_nothing(seed, amount):
-    pixels = plate("green", thing="pink").astype(float)
-    noisy = pixels + np.random.default_rng(seed).normal(0, amount, pixels.shape)
-    assert quality.seen(np.clip(noisy, 0, 255).astype(np.uint8)) == ("green", "pink")
+    def __call__(self, prompts, *, generator, height, width, output_type, **how):
+        self.batches.append(len(prompts))
+        self.seeds += [one.initial_seed() for one in generator]
+        self.images = np.stack([pictures.render(self.by_prompt[one], side=height) / 255 for one in prompts])
+        assert self.images.shape == (len(prompts), height, width, 3)
+        return self
 
 
 def test_painted_counts_what_the_pipeline_paints(monkeypatch):
-    scenes = [pictures.scene(40_000_000 + seed, held_out=True) for seed in range(30)]
-
-    class Painter:
-        """Paints what it is asked for, but every fifth ground and no thing of the last ten."""
-
-        done = 0
-
-        @classmethod
-        def from_pretrained(cls, folder, **how):
-            return cls()
-
-        def to(self, dtype):
-            return self
-
-        def set_progress_bar_config(self, *, disable):
-            assert disable
-
-        def __call__(self, prompts, *, generator, **how):
-            made = []
-            assert len(prompts) == len(generator)
-            for prompt in prompts:
-                one, number = scenes[self.done], self.done
-                assert f"{one.background} background" in prompt
-                other = next(name for name in drawing.COLORS if name != one.background)
-                ground = one.background if number % 5 else other
-                made.append(plate(ground, thing=None if number >= 20 else one.color) / 255)
-                self.done += 1
-            self.images = np.stack(made)
-            return self
-
-    monkeypatch.setattr(quality, "StableDiffusionPipeline", Painter)
-    found = quality.painted("nowhere", count=30)
-    assert found["background"] == pytest.approx(24 / 30)
-    assert 0.5 < found["color"] <= 20 / 30
+    scenes = [quality.held_out(things, 30) for things in (1, 2)]
+    painter = Painter(scenes)
+    monkeypatch.setattr(quality.StableDiffusionPipeline, "from_pretrained", lambda folder, **how: painter)
+    seer = Seer(*(([pictures.render(one) for one in some], some) for some in scenes))
+    found = quality.painted("nowhere", seer, count=30)
+    assert found == pytest.approx(dict.fromkeys([*quality.ALONE, "both_colors"], 1.0) | {"background": 0.8})
+    assert painter.batches == [25, 5, 25, 5]
+    assert painter.seeds == [*range(30)] * 2

@@ -1,0 +1,46 @@
+"""The loss of a UNet on a batch: what it makes of noisy latents, held against what it should have made."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pipeline.training.data import Batch, Examples
+from pipeline.training.noise import draw
+from pipeline.training.objective import Objective
+from pipeline.training.settings import TrainSettings
+
+
+@dataclass
+class Denoising:
+    """The losses of `unet` on batches of `examples`; `autocast` gives the number format of the UNet's own pass.
+
+    Raises ValueError where the settings ask for zero terminal SNR and the objective's schedule does not have it.
+    """
+
+    unet: Any
+    examples: Examples
+    objective: Objective
+    settings: TrainSettings
+
+    def __post_init__(self) -> None:
+        if self.settings.zero_terminal_snr and self.objective.alphas[-1] > 0:
+            raise ValueError("zero_terminal_snr needs a scheduler made with rescale_betas_zero_snr")
+        self.objective = self.objective.to(self.unet.device)
+
+    def losses(self, batch: Batch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
+        """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn."""
+        drawn = draw(
+            batch,
+            self.examples,
+            seed=self.settings.seed,
+            turn=turn,
+            timesteps=len(self.objective.alphas),
+            noise_offset=self.settings.noise_offset,
+            caption_dropout=self.settings.caption_dropout,
+        ).to(self.unet.device)
+        noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
+        with autocast:
+            answer = self.unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+        return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
