@@ -61,7 +61,7 @@ def test_a_training_killed_twice_ends_bitwise_as_an_undisturbed_one(train, tmp_p
             train(tmp_path / "killed", chosen, on_checkpoint=kill)
     _, resumed = train(tmp_path / "killed", chosen)
 
-    for name in ("unet", "unet_raw") if ema_decay else ("unet",):
+    for name in ("unet", "raw/unet") if ema_decay else ("unet",):
         wanted, found = weights(tmp_path / "straight", name), weights(tmp_path / "killed", name)
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)
     assert resumed.losses == straight.losses
@@ -94,7 +94,7 @@ def test_the_weights_to_use_are_the_averaged_ones_and_the_raw_ones_are_kept(trai
         settings(),
         on_checkpoint=lambda step, one: seen.update({step: (one.training, one.conv_in.weight.clone())}),
     )
-    averaged, raw = weights(tmp_path, "unet"), weights(tmp_path, "unet_raw")
+    averaged, raw = weights(tmp_path, "unet"), weights(tmp_path, "raw/unet")
     assert not torch.equal(averaged["conv_in.weight"], raw["conv_in.weight"])
     assert torch.equal(unet.state_dict()["conv_in.weight"], averaged["conv_in.weight"])
     assert sorted(seen) == [2, 4, 6]

@@ -7,11 +7,14 @@ from diffusers import DDPMScheduler
 from pipeline.errors import GessoError
 from pipeline.training import checkpoints
 from pipeline.training.data import MemoryExamples
+from pipeline.training.denoising import Denoising
 from pipeline.training.gradients import Gradients
 from pipeline.training.noise import draw, generator
 from pipeline.training.objective import Objective
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
+
+OBJECTIVE = Objective.of(DDPMScheduler())
 
 
 class Linear(torch.nn.Module):
@@ -19,6 +22,7 @@ class Linear(torch.nn.Module):
 
     def __init__(self, dropout=0.0):
         super().__init__()
+        self.device = torch.device("cpu")
         self.factor = torch.nn.Parameter(torch.tensor(0.5))
         self.dropout = torch.nn.Dropout(dropout)
 
@@ -38,9 +42,9 @@ def accumulate(examples, folder, *, step=0, unet=None, **changes):
     settings = TrainSettings(**{"batch_size": 3, "gradient_accumulation": 3, "min_snr_gamma": None, **changes})
     unet = unet or Linear()
     with session(settings, device=torch.device("cpu")) as accelerator:
-        gradients = Gradients(
-            accelerator, unet, examples, Objective.of(DDPMScheduler(), gamma=settings.min_snr_gamma), settings, folder
-        )
+        objective = Objective.of(DDPMScheduler(), gamma=settings.min_snr_gamma)
+        losses = Denoising(unet, examples, objective, settings).losses
+        gradients = Gradients(accelerator, examples, losses, settings, folder)
         loss = gradients.accumulate(step)
         norm = gradients.clip(list(unet.parameters()))
     return loss, norm, unet, gradients
@@ -53,7 +57,7 @@ def test_every_example_weighs_the_same_also_in_short_batches(examples, tmp_path)
     for turn in range(3):
         batch = examples.batch(gradients.turns.rows(turn))
         drawn = draw(batch, examples, seed=0, turn=turn)
-        noisy = gradients.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
+        noisy = OBJECTIVE.noised(drawn.latents, drawn.noise, drawn.timesteps)
         losses += [(factor * one - noise).square().mean() for one, noise in zip(noisy, drawn.noise, strict=True)]
     assert {len(gradients.turns.rows(turn)) for turn in range(3)} == {1, 3}
     assert len(losses) == 7

@@ -31,15 +31,15 @@ def states_equal(one, two):
 
 def test_a_unet_comes_back_bit_for_bit_through_diffusers_and_us(unet, tmp_path):
     unet.conv_in.to(memory_format=torch.channels_last)
-    weights.save_unet(unet, tmp_path / "unet", header={"gesso_trainset_digest": "abc"})
+    weights.save_model(unet, tmp_path / "unet", header={"gesso_trainset_digest": "abc"})
     loaded = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
     assert states_equal(unet.state_dict(), loaded.state_dict())
     assert loaded.config.cross_attention_dim == 16
     for one in loaded.parameters():
         one.data.zero_()
-    weights.load_unet(loaded, tmp_path / "unet")
+    weights.load_model(loaded, tmp_path / "unet")
     assert states_equal(unet.state_dict(), loaded.state_dict())
-    with safe_open(tmp_path / "unet" / weights.UNET_FILE, "pt") as file:
+    with safe_open(tmp_path / "unet" / weights.DIFFUSERS_FILE, "pt") as file:
         assert file.metadata() == {"format": "pt", "gesso_trainset_digest": "abc"}
 
 
