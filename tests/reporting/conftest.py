@@ -26,6 +26,8 @@ from pipeline.reporting.record import (
     funnel,
 )
 from pipeline.starter import pictures
+from pipeline.starter.scene import Scene, Thing, scene
+from pipeline.starter.wording import plain_caption
 
 HOSTILE = (
     "<img src=x onerror=window.hacked=1>",
@@ -44,8 +46,8 @@ STAGES = ("read", "rights", "quality", "deduplicate", "review")
 SEEDS = (1, 2, 3)
 STEPS = (0, 100, 200, 300)
 SCENES = (
-    pictures.Scene("robot", "cyan", "big", "in the middle", "blue", "flat"),
-    pictures.Scene("star", "red", "big", "in the middle", "white", "flat"),
+    Scene(Thing("robot", "cyan"), "big", "in the middle", "blue", "plain", "flat"),
+    Scene(Thing("star", "red"), "big", "in the middle", "white", "plain", "flat"),
 )
 PROMPTS = ("a photo of a sks robot on a blue background", "a big red star in the middle on a white background")
 
@@ -105,7 +107,7 @@ def captions(rows: list[LedgerRow]) -> list[CaptionRow]:
     made = []
     for index, row in enumerate(row for row in rows if row.state in ("kept", "held_out")):
         seed = int(row.origin[-6:-4])
-        machine = pictures.plain_caption(pictures.scene(seed))
+        machine = plain_caption(scene(seed))
         reviewed = None
         flags: tuple[str, ...] = ()
         if index % 3 == 0:

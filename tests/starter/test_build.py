@@ -7,7 +7,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor, CLIPModel,
 
 from pipeline import models
 from pipeline.model_files import latent_scale
-from pipeline.starter import blip, build, clip, pictures, quality, unet, vae
+from pipeline.starter import blip, build, clip, judge, pictures, quality, unet, vae
 
 
 def small(patch):
@@ -18,9 +18,10 @@ def small(patch):
     patch.setattr(build, "CAPTIONS", 300)
     examples, painted = unet.examples, quality.painted
     patch.setattr(unet, "examples", lambda *parts: examples(*parts, count=32))
-    patch.setattr(quality, "painted", lambda folder, count: painted(folder, count=2))
+    patch.setattr(quality, "painted", lambda folder, seer: painted(folder, seer, count=2))
+    patch.setattr(judge, "BATCH", 4)
     patch.setattr(quality, "STEPS", 2)
-    for module, name in ((vae, "psnr"), (clip, "retrieval"), (blip, "accuracy")):
+    for module, name in ((vae, "psnr"), (clip, "retrieval"), (blip, "accuracy"), (quality, "judged")):
         patch.setattr(module, name, few(getattr(module, name)))
 
 
@@ -54,7 +55,7 @@ def test_it_writes_a_record_of_steps_time_and_quality(built):
     measured = record["measured"]
     assert 0 < measured["vae_psnr_db"] < 30
     assert 0 <= measured["clip_retrieval_of_100"] <= 1
-    assert set(measured["unet_right"]) == {"background", "color"}
+    assert set(measured["unet_right"]) == set(measured["judge_right"]) == {*quality.ALONE, "both_colors"}
     assert any("unet: done" in line for line in said)
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.starter import clip, pictures
+from pipeline.starter import clip, pictures, scene, wording
 from pipeline.starter.tokenizers import clip_tokenizer
 from pipeline.starter.vae import to_model
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
-    captions = [pictures.caption(pictures.scene(seed), seed=seed) for seed in range(500)]
+    captions = [wording.caption(scene.scene(seed), seed=seed) for seed in range(500)]
     return clip_tokenizer(captions, tmp_path_factory.mktemp("clip") / "tokenizer")
 
 

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizer, CLIPTokenizer
 
-from pipeline.starter import pictures, tokenizers
+from pipeline.starter import tokenizers
+from pipeline.starter.scene import scene
+from pipeline.starter.wording import caption, plain_caption
 
-CAPTIONS = [pictures.caption(pictures.scene(seed), seed=seed) for seed in range(800)]
+CAPTIONS = [caption(scene(seed), seed=seed) for seed in range(800)]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,8 @@ def test_clip_loads_from_its_folder_and_from_the_older_files_alone(words, tmp_pa
 
 def test_blip_has_no_unknown_word_in_any_caption(letters):
     for seed in range(800, 2400):
-        drawn = pictures.scene(seed)
-        for text in (pictures.caption(drawn, seed=seed), pictures.plain_caption(drawn)):
+        drawn = scene(seed)
+        for text in (caption(drawn, seed=seed), plain_caption(drawn)):
             ids = letters(text).input_ids
             assert letters.unk_token_id not in ids
             assert len(ids) == len(text.replace(",", " ,").split()) + 2

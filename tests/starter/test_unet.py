@@ -5,7 +5,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
 from pipeline import models
 from pipeline.methods import full
-from pipeline.starter import pictures, unet
+from pipeline.starter import pictures, unet, wording
 from pipeline.starter.vae import to_model
 
 
@@ -30,7 +30,7 @@ def test_examples_are_moments_and_texts_of_training_pictures(shipped, data):
     with torch.no_grad():
         decoded = vae.decode(data.moments[:, :4]).sample.clamp(-1, 1)
     assert float((decoded - to_model(np.stack([one.pixels for one in drawn]))).abs().mean()) < 0.1
-    captions = [pictures.with_strange_prefix(one.caption, seed) for seed, one in enumerate(drawn)]
+    captions = [wording.with_strange_prefix(one.caption, seed) for seed, one in enumerate(drawn)]
     texts = unet.encode(encoder, words, captions)
     assert torch.allclose(data.text.float(), texts, atol=2e-2)
 
