@@ -12,8 +12,10 @@ from pathlib import Path
 from pipeline.errors import ModelError
 
 STARTER = Path(__file__).parent / "starter" / "weights"
-PARTS = {"base": "sd", "clip": "clip", "blip": "blip"}
+PARTS = {"base": "sd", "vae": "sd", "clip": "clip", "blip": "blip"}
 """What a reference may be wanted for, and the starter's folder for it."""
+COMPONENTS = {"base": ("unet", "vae", "text_encoder"), "vae": ("vae",)}
+"""Folders below the model's own that hold weights; the others hold them themselves."""
 
 FILES = ("*.json", "*.txt", "*.safetensors")
 BASE_FILES = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
@@ -29,11 +31,19 @@ def is_id(reference: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference) is not None
 
 
-def locate(reference: str, revision: str | None = None, *, part: str = "base", field: str = "base_model.id") -> Path:
+def locate(
+    reference: str,
+    revision: str | None = None,
+    *,
+    part: str = "base",
+    untrained: str | None = None,
+    field: str = "base_model.id",
+) -> Path:
     """The folder of a model, downloaded if it must be.
 
-    `part` is what the model is wanted for: `base` (Stable Diffusion), `clip` or `blip`; `field` is where the recipe
-    names it. Raises ModelError where it is not there and cannot be had, is of another kind, or has only pickles.
+    `part` is what the model is wanted for: `base` (Stable Diffusion), `vae` (of one), `clip` or `blip`; the component
+    `untrained` (see `COMPONENTS`; "" for a CLIP or BLIP) need not have weights; `field` is where the recipe names it.
+    Raises ModelError where it is not there and cannot be had, is of another kind, or has only pickles.
     """
     path = Path(reference).expanduser()
     if reference == "starter":
@@ -68,16 +78,16 @@ def locate(reference: str, revision: str | None = None, *, part: str = "base", f
         folder = hub.download(
             reference,
             revision,
-            wanted=BASE_FILES if part == "base" else FILES,
+            wanted=BASE_FILES if part in COMPONENTS else FILES,
             unwanted=UNWANTED,
-            complete=lambda found: _problem(found, part) is None,
+            complete=lambda found: _problem(found, part, untrained) is None,
             field=field,
         )
     else:
         raise ModelError(
             "there is no such folder or file", field=field, value=reference, remedy="Mend the path, or name a hub id."
         )
-    if problem := _problem(folder, part):
+    if problem := _problem(folder, part, untrained):
         raise ModelError(
             problem,
             field=field,
@@ -102,16 +112,18 @@ def family(folder: Path, *, field: str = "base_model.id") -> str:
     return "sd"
 
 
-def weights_hash(folder: Path, part: str = "") -> str:
+def weights_hash(folder: Path, part: str = "", *, untrained: bool = False) -> str:
     """SHA-256 (hex) of what decides a component's output: its weights, its configuration, its tokenizer's words.
 
     `part` is `vae`, `unet`, `text_encoder` (with its tokenizer), or empty for a folder that is one model. Formatting
-    and keys that begin with _ (versions, paths) of JSON files play no part.
+    and keys that begin with _ (versions, paths) of JSON files play no part; nor do the weights, if there are any, of
+    what is `untrained`.
     """
+    unwanted = (*UNWANTED, "*.safetensors") if untrained else UNWANTED
     whole = hashlib.sha256()
     for name in (part, "tokenizer") if part == "text_encoder" else (part,):
         for path in sorted((folder / name).iterdir()):
-            if any(path.match(one) for one in FILES) and not any(path.match(one) for one in UNWANTED):
+            if any(path.match(one) for one in FILES) and not any(path.match(one) for one in unwanted):
                 whole.update(f"{name}/{path.name} {_hash(path)}\n".encode())
     return whole.hexdigest()
 
@@ -125,16 +137,16 @@ def latent_scale(folder: Path) -> tuple[float, float]:
     return float(config.get("scaling_factor") or 0.18215), float(config.get("shift_factor") or 0.0)
 
 
-def _problem(folder: Path, part: str) -> str | None:
+def _problem(folder: Path, part: str, untrained: str | None) -> str | None:
     """What keeps the folder from being a whole model for `part`."""
-    parts = ("unet", "vae", "text_encoder") if part == "base" else ("",)
+    parts = COMPONENTS.get(part, ("",))
     needed = ["model_index.json", "tokenizer", "scheduler"] if part == "base" else []
     needed += [f"{name}/config.json".lstrip("/") for name in parts]
     for name in needed:
         if not (folder / name).exists():
             return f"the model has no {name}"
     for name in parts:
-        if not any((folder / name).glob("*.safetensors")):
+        if name != untrained and not any((folder / name).glob("*.safetensors")):
             pickles = any((folder / name).glob("*.bin"))
             where = f" in {name}" if name else ""
             return f"the model has {'pickled weights only' if pickles else 'no weights'}{where}"

@@ -1,7 +1,8 @@
 """The one place where weights are loaded: pinned revision, device, number format, safetensors only.
 
 `model_files` says what a *reference* may be and where its files lie. Frozen models (VAE, text
-encoder, CLIP, BLIP) are kept between calls, one of each kind; a UNet or a pipeline is loaded anew for every caller.
+encoder, CLIP, BLIP) are kept between calls, one of each kind; what is trained, and a pipeline, is loaded anew for every
+caller.
 """
 
 import functools
@@ -9,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    ModelMixin,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from transformers import (
@@ -30,6 +38,13 @@ from pipeline.model_files import weights_hash as weights_hash
 diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 
+_TRAINABLE = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "clip": CLIPModel,
+    "blip": BlipForConditionalGeneration,
+}
+
 
 def device_of(name: str) -> str:
     """The device that a name stands for: `auto` is a GPU where there is one, else the CPU; others are themselves."""
@@ -46,11 +61,35 @@ def load_unet(
     return UNet2DConditionModel.from_pretrained(folder, **_how(dtype)).to(device_of(device))
 
 
+def load_trainable(learns: str, folder: Path, *, device: str = "cpu", seed: int | None = None) -> Any:  # noqa: ANN401
+    """The `unet` or `vae` of a located diffusers folder, or the `clip` or `blip` in it: a new object, in float32.
+
+    With a `seed` its weights are not read but drawn, the same for the same seed; the folder gives the architecture.
+    """
+    kind: Any = _TRAINABLE[learns]
+    place = folder / learns if learns in ("unet", "vae") else folder
+    if seed is None:
+        return kind.from_pretrained(place, **_how("float32")).to(device_of(device))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if issubclass(kind, ModelMixin):
+            model = kind.from_config(kind.load_config(place, local_files_only=True))
+        else:
+            model = kind(kind.config_class.from_pretrained(place, local_files_only=True))
+    return model.to(device_of(device))
+
+
+def load_processor(learns: str, folder: Path) -> CLIPProcessor | BlipProcessor:
+    """The tokenizer and image processor of the `clip` or `blip` in a located folder."""
+    kind = CLIPProcessor if learns == "clip" else BlipProcessor
+    return kind.from_pretrained(folder, local_files_only=True)
+
+
 def load_vae(
     reference: str, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> AutoencoderKL:
     """The base model's VAE, frozen and kept."""
-    folder = locate(reference, revision)
+    folder = locate(reference, revision, untrained="unet")
     return _vae(folder, weights_hash(folder, "vae"), device, dtype)
 
 
@@ -58,7 +97,7 @@ def load_text_encoder(
     reference: str, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
 ) -> tuple[CLIPTextModel, CLIPTokenizer]:
     """The base model's text encoder and tokenizer, frozen and kept."""
-    folder = locate(reference, revision)
+    folder = locate(reference, revision, untrained="unet")
     return _text_encoder(folder, weights_hash(folder, "text_encoder"), device, dtype)
 
 
@@ -71,7 +110,7 @@ def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal
     Raises:
         RecipeError: `zero_terminal_snr` for a model that predicts noise, which tells nothing of a picture there.
     """
-    folder = locate(reference, revision) / "scheduler"
+    folder = locate(reference, revision, untrained="unet") / "scheduler"
     known = DDPMScheduler().config
     config = DDPMScheduler.load_config(folder, local_files_only=True)
     wanted = {name: value for name, value in config.items() if name in known}
@@ -103,7 +142,7 @@ def load_pipeline(
     """
     own = {} if unet is None else {"unet": unet}
     pipeline = StableDiffusionPipeline.from_pretrained(
-        locate(reference, revision),
+        locate(reference, revision, untrained="unet" if own else None),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import augment, model_files, plugins
+from pipeline import augment, learning, model_files, plugins
 from pipeline.errors import InputError, RecipeError
 from pipeline.recipe import Recipe
 from pipeline.run import Run
@@ -85,19 +85,22 @@ class _Model:
     revision: str | None
     part: str
     field: str
+    untrained: str | None = None
 
     @property
     def on_hub(self) -> bool:
         return model_files.is_id(self.reference) and self.reference != "starter" and not Path(self.reference).is_dir()
 
     def locate(self) -> None:
-        model_files.locate(self.reference, self.revision, part=self.part, field=self.field)
+        model_files.locate(self.reference, self.revision, part=self.part, untrained=self.untrained, field=self.field)
 
 
 def _models(recipe: Recipe) -> list[_Model]:
     """The models that a recipe names, each with the first step that needs it; a captioner knows its own."""
-    found = [_Model("trainset", recipe.base_model.id, recipe.base_model.revision, "base", "base_model.id")]
-    if recipe.evaluate.prompts:
+    base = recipe.base_model
+    part, untrained = learning.part(recipe), learning.untrained(recipe)
+    found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained)]
+    if recipe.evaluate.prompts and part == "base":
         found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
     return found
 

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from pipeline import learning
 from pipeline.errors import WorkspaceError
 from pipeline.manifest import Row, digest, read_table
-from pipeline.model_files import locate, weights_hash
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
 from pipeline.workspace import Workspace, write_bytes, write_table
@@ -80,14 +80,13 @@ class Run:
     def training(self) -> Path:
         """Folder of the training that this run asks for, named by what decides its weights.
 
-        That is the training set (the step `trainset` has to be done), the settings, and the base model's weights.
+        That is the training set (the step `trainset` has to be done), the settings, and the base model's weights; of
+        what is trained from scratch, its architecture.
 
         Raises:
             ModelError: the base model is not there and cannot be had.
         """
-        base = self.recipe.base_model
-        folder = locate(base.id, base.revision)
-        weights = [weights_hash(folder, part) for part in ("unet", "vae", "text_encoder")]
+        weights = list(learning.hashes(self.recipe).values())
         settings = self.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
         return self.workspace.root / "trainings" / digest([self.json("trainset")["digest"], settings, weights])[:24]
 

@@ -177,8 +177,15 @@ class Buckets(Part):
 class BaseModelRef(Part):
     """The model that is fine-tuned."""
 
-    id: str = Field("starter", description="starter, a diffusers folder, a .safetensors file, or a hub id")
+    id: str = Field(
+        "starter",
+        description="starter, a folder, or a hub id; a diffusers model, for the methods clip and blip one of their own",
+    )
     revision: str | None = Field(None, description="commit of the hub model; needed for a hub id to be reproducible")
+    scratch: bool = Field(
+        default=False,
+        description="begin with weights drawn from train.seed; config.json of what is trained gives its architecture",
+    )
 
 
 class Evaluate(Part):

@@ -18,7 +18,8 @@ from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples, shown
 
 DESCRIPTION = "Train a BLIP to caption pictures as the training set's captions do."
-LEARNS, EXAMPLES = "blip", "pixels"
+LEARNS = "blip"
+EXAMPLES = "pixels"
 
 IGNORED = -100
 """Mark of tokens that are no lesson, as in transformers."""

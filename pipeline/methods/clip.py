@@ -19,7 +19,8 @@ from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples, shown
 
 DESCRIPTION = "Train a CLIP to tell which caption belongs to which picture."
-LEARNS, EXAMPLES = "clip", "pixels"
+LEARNS = "clip"
+EXAMPLES = "pixels"
 
 MOST_SCALE = 100.0
 """The logits' scale is held at or below this (Radford et al. 2021, section 2.5)."""

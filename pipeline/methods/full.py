@@ -18,7 +18,8 @@ from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
 DESCRIPTION = "Train every weight of the UNet, from a checkpoint or from scratch."
-LEARNS, EXAMPLES = "unet", "latents"
+LEARNS = "unet"
+EXAMPLES = "latents"
 
 
 def train(

@@ -22,7 +22,8 @@ from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
 DESCRIPTION = "Train a low-rank update of the UNet's attention: a small file that any diffusers pipeline loads."
-LEARNS, EXAMPLES = "unet", "latents"
+LEARNS = "unet"
+EXAMPLES = "latents"
 
 
 def train(
@@ -38,8 +39,8 @@ def train(
 ) -> Result:
     """Give `unet` an adapter named `default` and train it where it lies, to the weights to use.
 
-    The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises RecipeError where no layer has the name of a
-    target module.
+    The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises
+    RecipeError where no layer has the name of a target module.
     """
 
     def begin() -> Lesson:

@@ -1,7 +1,8 @@
 """Train the VAE: its decoder on a domain's pictures, which leaves every UNet valid, or all of it, such as from scratch.
 
-`weights/vae` in the folder opens with `AutoencoderKL.from_pretrained`; `weights/raw/vae` as in `full`. Where the encoder
-is trained (`freeze: []`), `scaling_factor` becomes that of its latents, and only a UNet trained on them understands it.
+`weights/vae` in the folder opens with `AutoencoderKL.from_pretrained`; `weights/raw/vae` as in `full`. Where the
+encoder is trained (`freeze: []`), `scaling_factor` becomes that of its latents, and only a UNet that is trained on them
+understands it.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples
 
 DESCRIPTION = "Train the VAE that turns pictures into latents and back: its decoder, or all of it."
-LEARNS, EXAMPLES = "vae", "pixels"
+LEARNS = "vae"
+EXAMPLES = "pixels"
 
 KL_WEIGHT = 2e-6
 """Weight of the KL term against the reconstruction, near Stable Diffusion's 1e-6 (Rombach et al. 2022, G)."""
@@ -91,7 +93,7 @@ def losses(
 
     The latents are drawn from the posterior by `draws`, a CPU generator; without it they are its mean.
     """
-    target = to_model(batch.pixels).to(vae.device)
+    target = to_model(batch.pixels.to(vae.device))
     with autocast or nullcontext():
         posterior = DiagonalGaussianDistribution(vae.encode(target).latent_dist.parameters.float())
         latents = posterior.mean
@@ -112,7 +114,7 @@ def spread(vae: AutoencoderKL, examples: PixelExamples) -> float:
     for row in rows:
         by_size.setdefault(examples.sizes[row], []).append(row)
     found = [
-        vae.encode(to_model(examples.batch(same[start : start + BATCH]).pixels).to(vae.device)).latent_dist.mean
+        vae.encode(to_model(examples.batch(same[start : start + BATCH]).pixels.to(vae.device))).latent_dist.mean
         for same in by_size.values()
         for start in range(0, len(same), BATCH)
     ]

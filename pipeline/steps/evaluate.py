@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import bootstrap, imaging, models, plugins, sampling
+from pipeline import bootstrap, imaging, learning, models, plugins, sampling, seeing
 from pipeline.manifest import Row, digest, table_of
 from pipeline.metrics import clip_image, clip_score, stable_loss
+from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps.trainset import examples
@@ -25,6 +26,8 @@ from pipeline.workspace import write_table
 
 MOST_PICTURES = 32
 """Pictures of each split that stable loss is measured on; the first by sample id, so always the same."""
+MOST_SEEN = 200
+"""The same for what sees pixels, which is cheaper."""
 SAMPLES = pa.schema([("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())])
 LOSSES = pa.schema(
     [
@@ -59,6 +62,10 @@ METRICS = pa.schema(
 )
 
 
+MEASURED: dict[str, Any] = {"stable_loss": stable_loss, **seeing.KNOWN}
+"""Metrics of single pictures by name."""
+
+
 class Evaluation:
     """Evaluates the steps of one training; a step that was evaluated already costs nothing."""
 
@@ -78,19 +85,22 @@ class Evaluation:
         """Whether this step was evaluated."""
         return (self.folder / f"{step}.losses.parquet").exists()
 
-    def step(self, step: int, unet: Any) -> None:  # noqa: ANN401 (diffusers has no types)
-        """Evaluate the UNet as it is after `step` steps; step 0 is the base model."""
+    def step(self, step: int, model: Any) -> None:  # noqa: ANN401 (diffusers has no types)
+        """Evaluate what is trained as it is after `step` steps; step 0 is the base model."""
         if self.has(step):
             return
         self.computed += 1
-        samples = self._sample(step, unet)
+        paints = learning.learns(self._run.recipe) == "unet"
+        samples = self._sample(step, model) if paints else []
+        losses, values = (self._losses(step, model), []) if paints else ([], self._values(step, model))
         write_table(self.folder / f"{step}.samples.parquet", table_of(samples, SAMPLES))
         write_table(self.folder / f"{step}.scores.parquet", table_of(self._score(step, samples), SCORES))
-        write_table(self.folder / f"{step}.losses.parquet", table_of(self._losses(step, unet), LOSSES))
+        write_table(self.folder / f"{step}.values.parquet", table_of(values, seeing.VALUES))
+        write_table(self.folder / f"{step}.losses.parquet", table_of(losses, LOSSES))
         self._tools.say(f"evaluate: step {step} done")
 
     def rows(self, name: str) -> list[Row]:
-        """All steps' rows of `samples`, `scores` or `losses`."""
+        """All steps' rows of `samples`, `scores`, `losses` or `values`."""
         paths = sorted(self.folder.glob(f"*.{name}.parquet"), key=lambda path: int(path.name.partition(".")[0]))
         return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
@@ -124,11 +134,21 @@ class Evaluation:
         scheduler = load_scheduler(self._run)
         found = []
         for split in ("train", "held_out"):
-            data = examples(self._run, split, self._tools)
-            plain = [place for place, row in enumerate(data.rows) if row["view"] == 0][:MOST_PICTURES]
-            if plain:
-                made = stable_loss.measure(unet, data, scheduler, rows=plain)
+            data: Any = examples(self._run, split, self._tools, most=MOST_PICTURES)
+            if data.rows:
+                made = stable_loss.measure(unet, data, scheduler)
                 found += [{"step": step, "split": split, **_named(one)} for one in made]
+        return found
+
+    def _values(self, step: int, model: Any) -> list[Row]:  # noqa: ANN401
+        recipe = self._run.recipe
+        method = plugins.load("methods", recipe.train.method, field="train.method")
+        found = []
+        for split in ("train", "held_out"):
+            data: Any = examples(self._run, split, self._tools, most=MOST_SEEN)
+            if data.rows:
+                measured = seeing.values(method, model, data, load_processor(recipe))
+                found += [{"step": step, "split": split, **one} for one in measured]
         return found
 
     def _score(self, step: int, samples: Sequence[Row]) -> list[Row]:
@@ -163,19 +183,32 @@ def run(run: Run, tools: Tools) -> str:
     training = run.json("training")
     evaluation = Evaluation(run, tools, run.workspace.root / "trainings" / training["folder"])
     last = training["steps"]
-    base = run.recipe.base_model
     if not evaluation.has(0):
-        evaluation.step(0, models.load_unet(base.id, revision=base.revision, device=tools.device))
+        evaluation.step(0, load_base(run, tools))
     if not evaluation.has(last):
         evaluation.step(last, _trained(run, tools))
-    losses, scores, samples = (evaluation.rows(name) for name in ("losses", "scores", "samples"))
+    losses, scores, samples, values = (evaluation.rows(name) for name in ("losses", "scores", "samples", "values"))
     run.save("stable_loss", _means(losses))
     run.save("samples_made", table_of(samples, SAMPLES))
-    compared = compare(losses, scores, last)
+    compared = compare(losses, scores, last, values)
     run.save("metrics", table_of(compared, METRICS))
-    steps = len({row["step"] for row in losses})
+    steps = len({row["step"] for row in (*losses, *values)})
     note(tools, "evaluate", computed=evaluation.computed, asked=steps, began=began)
     return f"{steps} checkpoints, {len(samples)} samples, {len(compared)} measures compared with the base model"
+
+
+def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (diffusers has no types)
+    """The model that the run's method trains, as it is before: the base model's, or drawn from the seed."""
+    recipe = run.recipe
+    seed = recipe.train.seed if recipe.base_model.scratch else None
+    learns, folder = learning.learns(recipe), learning.locate(recipe)
+    return models.load_trainable(learns, folder, device=tools.device, seed=seed)
+
+
+def load_processor(recipe: Recipe) -> Any | None:  # noqa: ANN401 (transformers has no types)
+    """What a CLIP or BLIP reads captions and sees pixels with; None where the method trains another model."""
+    learns = learning.learns(recipe)
+    return models.load_processor(learns, learning.locate(recipe)) if learns in ("clip", "blip") else None
 
 
 def load_scheduler(run: Run) -> Any:  # noqa: ANN401 (diffusers has no types)
@@ -188,14 +221,15 @@ def _named(one: stable_loss.Loss) -> Row:
     return {"sample_id": one.sample_id, "timestep": one.timestep, "loss": one.loss}
 
 
-def compare(losses: Sequence[Row], scores: Sequence[Row], last: int) -> list[Row]:
+def compare(losses: Sequence[Row], scores: Sequence[Row], last: int, values: Sequence[Row] = ()) -> list[Row]:
     """Each measure before (step 0) and after (`last`), paired by picture and timestep or by prompt and seed."""
     found = []
-    held_out = any(row["split"] == "held_out" for row in losses)
-    for split in ("held_out", "train") if held_out else ("train",):
-        pairs = _pairs([row for row in losses if row["split"] == split], ("sample_id",), "loss", last)
-        of = "held-out pictures" if split == "held_out" else "training pictures"
-        found.append(_metric("stable loss", of, pairs, stable_loss))
+    measured = [{**row, "metric": "stable_loss", "value": row["loss"]} for row in losses] + list(values)
+    for metric in dict.fromkeys(row["metric"] for row in measured):
+        for split, of in (("held_out", "held-out pictures"), ("train", "training pictures")):
+            rows = [row for row in measured if (row["metric"], row["split"]) == (metric, split)]
+            if pairs := _pairs(rows, ("sample_id",), "value", last):
+                found.append(_metric(metric.replace("_", " "), of, pairs, MEASURED[metric]))
     for metric, module in (("clip_image", clip_image), ("clip_score", clip_score)):
         pairs = _pairs([row for row in scores if row["metric"] == metric], ("prompt", "seed"), "value", last)
         if pairs:
@@ -244,9 +278,8 @@ def _means(losses: Sequence[Row]) -> pa.Table:
 
 
 def _trained(run: Run, tools: Tools) -> Any:  # noqa: ANN401
-    """The UNet with what the training made of it, read back from its files."""
-    training, base = run.json("training"), run.recipe.base_model
+    """The base model with what the training made of it, read back from its files."""
+    training = run.json("training")
     weights = run.workspace.root / "trainings" / training["folder"] / training["weights"]
     method = plugins.load("methods", training["method"], field="train.method")
-    unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
-    return method.load(unet, weights)
+    return method.load(load_base(run, tools), weights)

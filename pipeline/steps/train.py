@@ -6,9 +6,9 @@ finished one is not repeated, whichever run asks.
 
 import json
 import time
-from pathlib import Path
+from typing import Any
 
-from pipeline import models, plugins
+from pipeline import learning, plugins
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps import evaluate
@@ -19,26 +19,25 @@ from pipeline.workspace import write_bytes
 def run(run: Run, tools: Tools) -> str:
     """Train, or find the training done; saves `training` with the folder of the weights."""
     began = time.monotonic()
-    recipe, base = run.recipe, run.recipe.base_model
-    located = models.locate(base.id, base.revision)
+    recipe = run.recipe
     folder = run.training
     done = folder / "done.json"
     computed = 0
     if not done.exists():
         data = examples(run, "train", tools)
-        unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
+        model = evaluate.load_base(run, tools)
         at = evaluate.Evaluation(run, tools, folder)
-        at.step(0, unet)
+        at.step(0, model)
         method = plugins.load("methods", recipe.train.method, field="train.method")
         result = method.train(
-            unet,
+            model,
             data,
-            evaluate.load_scheduler(run),
+            *_helpers(run),
             recipe.train,
             folder=folder,
             on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,
             say=tools.say,
-            header=_header(run, located),
+            header=_header(run),
         )
         computed = result.steps
         tenth = max(1, len(result.losses) // 10)
@@ -54,12 +53,23 @@ def run(run: Run, tools: Tools) -> str:
     return f"{facts['steps']} steps, loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}"
 
 
-def _header(run: Run, base: Path) -> dict[str, str]:
+def _helpers(run: Run) -> tuple[Any, ...]:
+    """What the method's `train` takes between the examples and the settings."""
+    if learning.learns(run.recipe) == "unet":
+        return (evaluate.load_scheduler(run),)
+    processor = evaluate.load_processor(run.recipe)
+    return () if processor is None else (processor,)
+
+
+def _header(run: Run) -> dict[str, str]:
     """What the weights' file says of where they come from; no times, so that the same training says the same."""
+    base, learns = learning.locate(run.recipe), learning.learns(run.recipe)
+    own = learning.hashes(run.recipe)
     return {
         "gesso_trainset_digest": run.json("trainset")["digest"],
         "gesso_base_model": run.recipe.base_model.id if run.recipe.base_model.id == "starter" else base.name,
-        "gesso_base_unet_sha256": models.weights_hash(base, "unet"),
+        f"gesso_base_{learns}_sha256": own.get(learns, own.get("", "")),
+        **({"gesso_from_scratch": "True"} if run.recipe.base_model.scratch else {}),
         "gesso_recipe": run.recipe.name,
         "modelspec.title": run.recipe.name,
     }

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline import ledger
+from pipeline import learning, ledger
 from pipeline.errors import InputError
 from pipeline.manifest import Row, table_of
-from pipeline.model_files import latent_scale, locate, weights_hash
+from pipeline.model_files import latent_scale, weights_hash
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
@@ -14,6 +14,7 @@ from pipeline.trainset import build, latents, texts
 
 if TYPE_CHECKING:
     from pipeline.trainset.loader import ParquetExamples
+    from pipeline.trainset.pixels import PixelExamples
 
 LATENTS_SHARD, TEXTS_SHARD = 64, 256
 
@@ -39,7 +40,7 @@ def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Write the training set's folder and fill the cache; saves its digest as `trainset`.
+    """Write the training set's folder, and fill the cache where the method reads it; saves the digest as `trainset`.
 
     Raises:
         InputError: nothing is left to train on.
@@ -57,7 +58,8 @@ def run(run: Run, tools: Tools) -> str:
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
     run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train)})
-    cached(run, rows, tools)
+    if learning.reads_latents(run.recipe):
+        cached(run, rows, tools)
     pictures = len({row["sample_id"] for row in train})
     return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
 
@@ -65,7 +67,7 @@ def run(run: Run, tools: Tools) -> str:
 def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
     """Latents of every row and texts of every caption (and the empty one), computed where they are missing."""
     base = run.recipe.base_model
-    folder = locate(base.id, base.revision)
+    folder = learning.locate(run.recipe)
     shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
     params = latents.Params(buckets=run.recipe.buckets, **shared)
     moments = ensure(
@@ -92,22 +94,25 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
     return moments, embeddings
 
 
-def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
-    """The rows of one split as the methods read them: `train` with all views, `held_out` with its pictures."""
+def examples(run: Run, split: str, tools: Tools, *, most: int | None = None) -> "ParquetExamples | PixelExamples":
+    """The rows of one split as the run's method reads them: `train` with all views, `held_out` with its pictures.
+
+    With `most` only that many pictures, the first by sample id, as they are.
+    """
+    rows = [row for row in run.rows("views") if row["split"] == split]
+    if most is not None:
+        rows = [row for row in rows if row["view"] == 0][:most]
+    digest = run.json("trainset")["digest"]
+    if not learning.reads_latents(run.recipe):
+        from pipeline.trainset.pixels import PixelExamples  # imports torch
+
+        return PixelExamples(rows, run.recipe.buckets, tools, digest=digest)
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
-    rows = [row for row in run.rows("views") if row["split"] == split]
     moments, embeddings = cached(run, rows, tools)
     tools.stats[-2:] = []  # nothing was computed here: the cache is full
-    scale, shift = latent_scale(locate(run.recipe.base_model.id, run.recipe.base_model.revision))
-    return ParquetExamples(
-        rows,
-        moments,
-        embeddings,
-        digest=run.json("trainset")["digest"],
-        scale=scale,
-        shift=shift,
-    )
+    scale, shift = latent_scale(learning.locate(run.recipe))
+    return ParquetExamples(rows, moments, embeddings, digest=digest, scale=scale, shift=shift)
 
 
 def _provenance(run: Run) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Gradients:
             losses = self.losses(batch, turn, self.accelerator.autocast())
             self.accelerator.backward(losses.sum() / count)
             passes.append((batch.ids, losses.detach()))
-        total = sum(torch.cat([losses for _, losses in passes]).tolist())
+        total: float = sum(torch.cat([losses for _, losses in passes]).tolist())
         if not math.isfinite(total):
             raise GessoError(self._not_finite(step, passes))
         return total / count

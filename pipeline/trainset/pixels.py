@@ -2,10 +2,11 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,7 +111,7 @@ class PixelExamples:
             self._held_bytes -= dropped.nbytes
 
 
-def shown(batch: PixelBatch, processor: Callable[..., object], *, device: torch.device) -> Tensor:
-    """The batch's pixels as a CLIP or BLIP sees them, B x 3 x h x w float32: resized, cut and scaled by its processor."""
-    seen: Tensor = processor.image_processor(images=list(batch.pixels), return_tensors="pt")["pixel_values"]  # type: ignore[attr-defined]
+def shown(batch: PixelBatch, processor: Any, *, device: torch.device) -> Tensor:  # noqa: ANN401 (transformers)
+    """The batch's pixels as a CLIP or BLIP sees them, B x 3 x h x w float32, by its own processor."""
+    seen: Tensor = processor.image_processor(images=list(batch.pixels), return_tensors="pt")["pixel_values"]
     return seen.to(device)
