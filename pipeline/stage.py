@@ -72,7 +72,7 @@ class Tools:
     device: str = "cpu"
     dtype: str = "float32"
     workers: int = 2
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None  # noqa: ARG005 (names say what comes)
+    progress: Callable[..., None] = lambda stage, done, total, note="": None  # noqa: ARG005 (names say what comes)
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     stats: list[StageStat] = field(default_factory=list)
 

@@ -15,7 +15,7 @@ from pipeline.training.average import Average
 from pipeline.training.data import Examples
 from pipeline.training.gradients import Gradients
 from pipeline.training.objective import Objective
-from pipeline.training.record import Record
+from pipeline.training.record import Progress, Record, unseen
 from pipeline.training.result import Result
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
@@ -33,6 +33,7 @@ def train(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
     header: Mapping[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> Result:
     """Train `unet` in place, where it lies, to the weights to use; weights, metrics and checkpoints go to `folder`.
 
@@ -69,7 +70,7 @@ def train(
                 weights.save_unet(unet, target / "unet", header=note)
 
         gradients = Gradients(accelerator, unet, examples, objective, settings, folder)
-        with Record(folder, done=done, steps=settings.steps, say=say) as record:
+        with Record(folder, done=done, steps=settings.steps, progress=progress) as record:
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)

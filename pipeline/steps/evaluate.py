@@ -4,6 +4,7 @@ What was measured at a step lies beside the training's weights, under the name o
 finds it. The step itself fills what is missing and compares before with after.
 """
 
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -114,6 +115,7 @@ class Evaluation:
             guidance_rescale=recipe.guidance_rescale,
             negative_prompt=recipe.negative_prompt,
             size=self._run.recipe.buckets.resolution,
+            progress=functools.partial(self._tools.progress, "samples"),
         )
         return [
             {"step": step, "prompt": prompt, "seed": seed, "png": imaging.encode_png(pixels)}

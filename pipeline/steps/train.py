@@ -4,6 +4,7 @@ A training is named by what decides its weights and lies under that name in the 
 finished one is not repeated, whichever run asks.
 """
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -38,6 +39,7 @@ def run(run: Run, tools: Tools) -> str:
             folder=folder,
             on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,
             say=tools.say,
+            progress=functools.partial(tools.progress, "train"),
             header=_header(run, located),
         )
         computed = result.steps
