@@ -5,7 +5,8 @@ tables/<stage>/<fingerprint>/     rows that a stage computed, a Parquet file a s
 decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
-trainings/<identity>/             checkpoints, weights and what was measured on them
+trainings/<identity>/             checkpoints and weights
+evaluations/<kind>/               samples, scores and losses, each named by the model's state and what was asked
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """

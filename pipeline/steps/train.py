@@ -9,7 +9,8 @@ import json
 import time
 from pathlib import Path
 
-from pipeline import models, plugins
+from pipeline import plugins, stopping
+from pipeline.model_files import locate, weights_hash
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps import evaluate
@@ -18,30 +19,37 @@ from pipeline.workspace import write_bytes
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Train, or find the training done; saves `training` with the folder of the weights."""
+    """Train, or find the training done; saves `training` with the folder of the weights.
+
+    Told to stop by a signal, it ends with a checkpoint after the step at hand.
+    """
     began = time.monotonic()
     recipe, base = run.recipe, run.recipe.base_model
-    located = models.locate(base.id, base.revision)
+    located = locate(base.id, base.revision)
     folder = run.training
     done = folder / "done.json"
     computed = 0
     if not done.exists():
+        from pipeline import models  # imports torch
+        from pipeline.steps import measures
+
         data = examples(run, "train", tools)
         unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
         at = evaluate.Evaluation(run, tools, folder)
-        at.step(0, unet)
+        at.step(0, lambda: unet)
         method = plugins.load("methods", recipe.train.method, field="train.method")
-        result = method.train(
-            unet,
-            data,
-            evaluate.load_scheduler(run),
-            recipe.train,
-            folder=folder,
-            on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,
-            say=tools.say,
-            progress=functools.partial(tools.progress, "train"),
-            header=_header(run, located),
-        )
+        with stopping.patient(tools.say):
+            result = method.train(
+                unet,
+                data,
+                measures.load_scheduler(run),
+                recipe.train,
+                folder=folder,
+                on_checkpoint=lambda step, current: at.step(step, lambda: current) if at.due(step) else None,
+                say=tools.say,
+                progress=functools.partial(tools.progress, "train"),
+                header=_header(run, located),
+            )
         computed = result.steps
         tenth = max(1, len(result.losses) // 10)
         means = [
@@ -61,7 +69,7 @@ def _header(run: Run, base: Path) -> dict[str, str]:
     return {
         "gesso_trainset_digest": run.json("trainset")["digest"],
         "gesso_base_model": run.recipe.base_model.id if run.recipe.base_model.id == "starter" else base.name,
-        "gesso_base_unet_sha256": models.weights_hash(base, "unet"),
+        "gesso_base_unet_sha256": weights_hash(base, "unet"),
         "gesso_recipe": run.recipe.name,
         "modelspec.title": run.recipe.name,
     }

@@ -39,7 +39,10 @@ def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Write the training set's folder and fill the cache; saves its digest as `trainset`.
+    """Write the training set's folder and fill the cache; saves as `trainset` its digest and how it was `encoded`.
+
+    The digest says which pictures and captions these are; `encoded`, the fingerprints of latents and texts, at which
+    sizes and by which models they were read. Both decide a training.
 
     Raises:
         InputError: nothing is left to train on.
@@ -56,8 +59,8 @@ def run(run: Run, tools: Tools) -> str:
         )
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
-    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train)})
-    cached(run, rows, tools)
+    encoded = [one.folder.name for one in cached(run, rows, tools)]
+    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded})
     pictures = len({row["sample_id"] for row in train})
     return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
 
@@ -78,8 +81,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
         shard=LATENTS_SHARD,
         header=latents.header(params),
     )
-    prompts = [*run.recipe.evaluate.prompts, run.recipe.evaluate.negative_prompt]
-    captions = sorted({"", *(row["caption"] for row in rows), *prompts})
+    captions = sorted({"", *(row["caption"] for row in rows)})
     embeddings = ensure(
         texts,  # type: ignore[arg-type]
         [{"caption": caption} for caption in captions],
