@@ -1,10 +1,12 @@
 """One step of a run, done so that whatever happens is an outcome with a message and an exit code, never a traceback."""
 
 import logging
+import signal
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from pipeline import plan
+from pipeline import disk, plan
 from pipeline.errors import GessoError
 from pipeline.run import Run
 from pipeline.stage import Tools
@@ -34,14 +36,28 @@ def attempt(run: Run, step: str, tools: Tools) -> Outcome:
         said = plan.do(run, step, tools)
     except GessoError as error:
         outcome = Outcome(step, str(error), error.exit_code)
-    except Exception as error:  # a bug, or a full disk: the run ends, and the message says where to look
-        log.exception("step %s failed", step)
-        path = run.folder / "error.txt"
-        write_bytes(path, traceback.format_exc().encode())
-        outcome = Outcome(step, f"step {step} failed: {type(error).__name__}: {error}. More in {path}", 1)
+    except Exception as error:
+        refused = disk.explained(error, run.workspace.root)
+        outcome = Outcome(step, str(refused), refused.exit_code) if refused else _bug(run, step, error)
+    except BaseException as stop:  # a signal; Prefect has a class of its own for it
+        _end(run, Outcome(step, "stopped", 128 + getattr(stop, "signal", signal.SIGINT)))
+        raise
     else:
         tools.say(f"{step}: {said}")
         return Outcome(step, said)
-    log.warning("%s: %s", step, outcome.message)
-    run.save_json("outcome", asdict(outcome))
+    _end(run, outcome)
     return outcome
+
+
+def _bug(run: Run, step: str, error: Exception) -> Outcome:
+    log.exception("step %s failed", step)
+    path = run.folder / "error.txt"
+    with suppress(OSError):
+        write_bytes(path, traceback.format_exc().encode())
+    return Outcome(step, f"step {step} failed: {type(error).__name__}: {error}. More in {path}", 1)
+
+
+def _end(run: Run, outcome: Outcome) -> None:
+    log.warning("%s: %s", outcome.step, outcome.message)
+    with suppress(OSError):  # a full disk must not hide why the run ended
+        run.save_json("outcome", asdict(outcome))

@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,32 +64,34 @@ def go(
         Workspace.create(folder)
     plan.check_all(recipe, steps)
     workspace = Workspace.create(folder)
-    with workspace.lock("run"):
+    with workspace.hold(doing=command):
         run = Run.create(workspace, recipe, command=command)
         with logs.recording(run.folder, verbose=verbose):
-            if engine == "plain":
-                _plain(run, steps)
-            else:
-                _prefect(run, part, steps)
-    outcome = {"exit_code": 0, **run.json("outcome"), "seconds": round(time.monotonic() - began, 1)}
-    run.save_json("outcome", outcome)
+            ended = _plain(run, steps) if engine == "plain" else _prefect(run, part, steps)
+    # on a full disk the run's folder may say nothing of how it ended
+    outcome = {"exit_code": 0, **ended, **run.json("outcome"), "seconds": round(time.monotonic() - began, 1)}
+    with suppress(OSError) if outcome["exit_code"] else nullcontext():
+        run.save_json("outcome", outcome)
     click.echo(show(run))
     if outcome["exit_code"]:
         raise EndedError(outcome["message"], outcome["exit_code"])
     return run
 
 
-def _plain(run: Run, steps: tuple[str, ...]) -> None:
+def _plain(run: Run, steps: tuple[str, ...]) -> dict[str, Any]:
+    """Do the steps; the outcome of one that ended the run early."""
     with settings.tools(run.workspace) as tools:
         for step in steps:
             outcome = attempt(run, step, tools)
             if outcome.exit_code:
                 if outcome.exit_code == WAITING:
                     attempt(run, "report", tools)
-                return
+                return asdict(outcome)
+    return {}
 
 
-def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:
+def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> dict[str, Any]:
+    """Do the steps as a flow; what is to be said of one that did not complete."""
     from flows.chain import chain
     from flows.run_all import run_all
 
@@ -98,5 +103,4 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> None:
             state = chain(place, run.id, list(steps), return_state=True)
     except RuntimeError as error:  # what Prefect raises where its server does not start or is not there
         raise EndedError(f"Prefect: {error} `--engine plain` does without it.", 1) from error
-    if not state.is_completed() and not run.json("outcome"):
-        raise EndedError(f"the flow ended as {state.name}: {state.message}", 1)
+    return {} if state.is_completed() else {"exit_code": 1, "message": state.message or f"the flow is {state.name}"}

@@ -33,8 +33,9 @@ def retrain(recipe: str, settings: list[str], workspace: str) -> State[Any]:
         loaded = load(Path(recipe), settings)
         plan.check_all(loaded)
         place = Workspace.create(Path(workspace))
-        with place.lock("run"):
-            run = Run.create(place, loaded, command=f"gesso run {recipe}")
+        command = f"gesso run {recipe}"
+        with place.hold(doing=f"{command}, scheduled"):
+            run = Run.create(place, loaded, command=command)
             with logs.recording(run.folder):
                 state = _retrain(run, workspace)
     except GessoError as error:

@@ -1,7 +1,11 @@
 """`gesso review`: captions out to a spreadsheet, decisions back in."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from flows.progress import Progress
 from pipeline import imaging
 from pipeline.errors import InputError, PictureError
 from pipeline.review import apply as merging
@@ -13,15 +17,67 @@ from pipeline.steps.review import rows_of
 THUMBNAIL_SIDE = 256
 
 
-def thumbnails(run: Run, sample_ids: list[str], side: int = THUMBNAIL_SIDE) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Exported:
+    """A review file that was written."""
+
+    run: Run
+    path: Path
+    captions: int
+
+    def value(self) -> dict[str, Any]:
+        """For a script: `run`, `file` and the number of `captions`."""
+        return {"run": self.run.id, "file": str(self.path), "captions": self.captions}
+
+    def words(self) -> str:
+        """What was written, and what to do next."""
+        return (
+            f"{self.captions} captions written to {self.path}. Edit the column caption, or write accept, keep or drop "
+            f"in the column decision, then: gesso review apply {self.run.workspace.root} {self.path}"
+        )
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a reviewed file changes, and how many decisions of it were written down: none in a dry run."""
+
+    run: Run
+    changes: merging.Changes
+    decisions: int
+    dry_run: bool
+
+    def value(self) -> dict[str, Any]:
+        """For a script: `run`, `dry_run`, `applied`, and captions by kind: `edited`, `accepted`, ... and `stale`."""
+        kinds = {kind: self.changes.count(kind) for kind in merging.KINDS}
+        rest = {"unchanged": self.changes.unchanged, "stale": len(self.changes.stale)}
+        return {"run": self.run.id, "dry_run": self.dry_run, "applied": self.decisions, **kinds, **rest}
+
+    def words(self) -> str:
+        """What changes, old above new, and whether it was applied."""
+        if self.dry_run:
+            last = "nothing was applied (--dry-run)"
+        else:
+            last = f"{self.decisions} decisions applied" if self.decisions else "no change"
+        return f"{merging.render(self.changes)}\n{last}"
+
+
+def thumbnails(
+    run: Run,
+    sample_ids: list[str],
+    side: int = THUMBNAIL_SIDE,
+    *,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,  # noqa: ARG005 (names say what comes)
+) -> dict[str, bytes]:
     """Encoded thumbnails by sample id; of originals that cannot be decoded there is none."""
     found = {}
-    for sample_id in sample_ids:
+    for place, sample_id in enumerate(sample_ids):
+        progress("thumbnails", place, len(sample_ids))
         try:
             pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).pixels
         except (PictureError, OSError):
             continue
         found[sample_id] = imaging.thumbnail(pixels, side)
+    progress("thumbnails", len(sample_ids), len(sample_ids))
     return found
 
 
@@ -41,26 +97,24 @@ def captioned(run: Run) -> list[ReviewRow]:
     return rows_of(run)
 
 
-def export(run: Run, path: Path, *, replace: bool) -> str:
-    """Write the review file and its folder of thumbnails; says what to do next.
+def export(run: Run, path: Path, *, replace: bool) -> Exported:
+    """Write the review file and its folder of thumbnails.
 
     Raises:
         InputError: there is nothing to review.
         ReviewError: the file is there already and `replace` is False.
     """
     rows = captioned(run)
-    pictures = thumbnails(run, [row.sample_id for row in rows])
+    with Progress() as shown:
+        pictures = thumbnails(run, [row.sample_id for row in rows], progress=shown.stage)
     table.export_csv(rows, path, thumbnails=pictures, replace=replace)
-    return (
-        f"{len(rows)} captions written to {path}. Edit the column caption, or write accept, keep or drop in the column "
-        f"decision, then: gesso review apply {run.workspace.root} {path}"
-    )
+    return Exported(run, path, len(rows))
 
 
 def apply(
     run: Run, path: Path, *, reviewer: str, dry_run: bool = False, accept_rest: bool = False, force: bool = False
-) -> str:
-    """Check a reviewed file and apply all of it, or nothing; says what changed.
+) -> Applied:
+    """Check a reviewed file and apply all of it, or nothing.
 
     Raises:
         InputError: there is nothing to review.
@@ -69,8 +123,5 @@ def apply(
     rows = captioned(run)
     edited = table.read_csv(path)
     found = merging.changes(rows, edited, reviewer=reviewer, at=journal.now(), accept_rest=accept_rest, name=str(path))
-    told = merging.render(found)
-    if dry_run:
-        return f"{told}\nnothing was applied (--dry-run)"
-    count = merging.apply(found, run.workspace.decisions, force=force)
-    return f"{told}\n{count} decisions applied" if count else f"{told}\nno change"
+    count = 0 if dry_run else merging.apply(found, run.workspace.decisions, force=force)
+    return Applied(run, found, count, dry_run)

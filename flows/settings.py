@@ -17,12 +17,8 @@ def workspace_path(given: str | None, name: str) -> Path:
 
 
 def device() -> str:
-    """Where models run: `$GESSO_DEVICE`, else a GPU where there is one, else the CPU."""
-    if chosen := os.environ.get("GESSO_DEVICE"):
-        return chosen
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Where models run: `$GESSO_DEVICE`, else `auto`, which `pipeline.models` finds out when it loads the first one."""
+    return os.environ.get("GESSO_DEVICE") or "auto"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ GessoError                  exit 1: something failed that is not the user's doin
     RecipeError             the recipe is wrong
     InputError              a source, a file or an argument is wrong
     WorkspaceError          the workspace is missing, held by someone else, or not writable
+      DiskError             exit 1: the disk is full, read-only, failing or gone
     ModelError              a model is not there and cannot be had, or is of the wrong kind
     ReviewError             a reviewed file cannot be applied
   AwaitingReview            exit 3: people have to decide first
@@ -44,6 +45,12 @@ class InputError(UserError):
 
 class WorkspaceError(UserError):
     """The workspace is missing, locked by another run, or cannot be written."""
+
+
+class DiskError(WorkspaceError):
+    """The disk is full, read-only, failing or gone; what was done so far is kept."""
+
+    exit_code = 1
 
 
 class ModelError(UserError):

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pydantic import BaseModel
 
-from pipeline import imaging
+from pipeline import imaging, shards
 from pipeline.errors import PictureError
-from pipeline.stage import SHARD, Request, Stored, Tools, commit, fingerprint, name_of, note, stored_requests
+from pipeline.shards import Request
+from pipeline.stage import Stored, Tools, commit, cut, fingerprint, name_of, note, warn
 from pipeline.stage import requests_of as _requests_of
 
 KEY = ("sample_id",)
@@ -55,7 +56,7 @@ def measure(
     began = time.monotonic()
     wanted = requests_of(samples)
     folders = [tools.workspace.table_folder(name_of(one), fingerprint_of(one, params)) for one, params in measurers]
-    missing = [set(wanted.values()) - stored_requests(folder, KEY) for folder in folders]
+    missing = [set(wanted.values()) - shards.requests(folder, KEY) for folder in folders]
     todo = [one for one in wanted if any(wanted[one] in lacking for lacking in missing)]
 
     def look(sample_id: str) -> list[Mapping[str, Any]]:
@@ -69,15 +70,18 @@ def measure(
         ]
 
     with ThreadPoolExecutor(tools.workers) as pool:
-        for start in range(0, len(todo), SHARD):
-            part = todo[start : start + SHARD]
+        for part in cut(todo, "measure", tools):
             made = list(pool.map(look, part))
             for place, (measurer, _) in enumerate(measurers):
                 lacking = [index for index, one in enumerate(part) if wanted[one] in missing[place]]
                 if lacking:
                     requests = [wanted[part[index]] for index in lacking]
                     commit(folders[place], measurer, requests, [made[index][place] for index in lacking])
-            tools.progress("measure", min(start + SHARD, len(todo)), len(todo))
+            for sample_id, rows in zip(part, made, strict=True):
+                for error in dict.fromkeys(row["error"] for row in rows if "error" in row):
+                    warn("measure", sample_id, error)
+    for folder in folders:
+        shards.compact(folder)
     note(tools, "measure", computed=len(todo), asked=len(wanted), began=began)
     return {
         name_of(measurer): Stored(folder, KEY, tuple(wanted.values()), measurer.ADDS)

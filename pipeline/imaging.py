@@ -22,6 +22,7 @@ from pathlib import PurePath
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -80,6 +81,13 @@ class Canonical:
         luma = np.asarray(cv2.cvtColor(self.proxy, cv2.COLOR_RGB2GRAY), np.uint8)
         luma.flags.writeable = False
         return luma
+
+    @cached_property
+    def histogram(self) -> NDArray[np.float32]:
+        """How many pixels of `luma` have each of the 256 levels; read-only."""
+        counts = np.asarray(cv2.calcHist([self.luma], [0], None, [256], [0, 256]).ravel(), np.float32)
+        counts.flags.writeable = False
+        return counts
 
 
 _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -142,7 +150,7 @@ def decode(data: bytes, *, name: str = "", limits: Limits = Limits()) -> Canonic
         with _OPENERS[content](io.BytesIO(data)) as opened:
             _check_size(opened.size, limits)
             image, notes = _canonical(opened)
-        pixels = np.asarray(image)
+        pixels = _array(image)
     except PictureError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -276,6 +284,18 @@ def _lying_extension(name: str, content: str) -> list[str]:
     if not suffix or _EXTENSIONS.get(suffix) == content:
         return []
     return [f"extension says {suffix[1:]}, content is {content}"]
+
+
+def _array(image: Image.Image) -> Pixels:
+    """An RGB image's pixels. By way of Arrow where the image lies in one block of memory (16 MiB at most).
+
+    Pillow keeps four bytes a pixel, and takes more than twice as long to pack them into three as OpenCV does.
+    """
+    try:
+        padded = pa.array(image).flatten().to_numpy()
+    except ValueError:
+        return np.array(image)
+    return np.asarray(cv2.cvtColor(padded.reshape(image.height, image.width, 4), cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def _proxy(pixels: Pixels) -> Pixels:

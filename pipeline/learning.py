@@ -6,7 +6,6 @@ Imports nothing that costs time, so that a recipe can be checked and a finished 
 from pathlib import Path
 
 from pipeline import model_files, plugins
-from pipeline.model_files import COMPONENTS
 from pipeline.recipe import Recipe
 
 
@@ -36,14 +35,16 @@ def locate(recipe: Recipe) -> Path:
 
 
 def hashes(recipe: Recipe) -> dict[str, str]:
-    """The hash of each component of the base model that the training's weights depend on, by its folder's name.
+    """The hash of each part of the base model that the training reads, by its folder's name ("" is the whole).
+
+    A UNet's training reads its noise schedule, too; the VAE and the text encoder are in the training set's encoding.
 
     Raises:
         ModelError: the model is not there and cannot be had, or is of another kind.
     """
     folder, drawn = locate(recipe), untrained(recipe)
-    components = COMPONENTS.get(part(recipe), ("",))
-    return {name: model_files.weights_hash(folder, name, untrained=name == drawn) for name in components}
+    read = {"unet": ("unet", "scheduler"), "vae": ("vae",)}.get(learns(recipe), ("",))
+    return {name: model_files.weights_hash(folder, name, untrained=name == drawn) for name in read}
 
 
 def untrained(recipe: Recipe) -> str | None:

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import fused
+from pipeline import fused, shards
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.sources import folder as folder_source
-from pipeline.stage import name_of, stored_requests
+from pipeline.stage import name_of
 from pipeline.steps.measure import measurers
 from pipeline.workspace import MARK, Workspace
 
@@ -72,7 +72,7 @@ def _unmeasured(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]
     lacking: set[Any] = set()
     for measurer, params in measurers(recipe):
         folder = workspace.table_folder(name_of(measurer), fused.fingerprint_of(measurer, params))
-        lacking |= wanted - stored_requests(folder, fused.KEY)
+        lacking |= wanted - shards.requests(folder, fused.KEY)
     return len(lacking)
 
 

@@ -80,15 +80,18 @@ class Run:
     def training(self) -> Path:
         """Folder of the training that this run asks for, named by what decides its weights.
 
-        That is the training set (the step `trainset` has to be done), the settings, and the base model's weights; of
-        what is trained from scratch, its architecture.
+        That is the training set and how it was encoded (the step `trainset` has to be done), the settings, and what
+        the base model brings: see `learning.hashes`.
 
         Raises:
             ModelError: the base model is not there and cannot be had.
         """
-        weights = list(learning.hashes(self.recipe).values())
+        model = list(learning.hashes(self.recipe).values())
+        trainset = self.json("trainset")
         settings = self.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
-        return self.workspace.root / "trainings" / digest([self.json("trainset")["digest"], settings, weights])[:24]
+        return (
+            self.workspace.root / "trainings" / digest([trainset["digest"], trainset["encoded"], settings, model])[:24]
+        )
 
     def save(self, name: str, table: pa.Table) -> None:
         """Save a table for later steps."""

@@ -1,6 +1,6 @@
 """Pictures from prompts, the same for the same seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,17 @@ def sample(
     guidance_rescale: float = 0.0,
     negative_prompt: str = "",
     size: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (names say what comes)
 ) -> list[NDArray[np.uint8]]:
     """One picture for each (prompt, seed), size x size x 3 bytes, RGB; `size` is in pixels, a multiple of 8.
 
     Every picture's noise comes from a CPU generator of its own seed, so that neither the device nor the other pictures
     change it (but for rounding). Without `size` it is the size that the model was made for. `guidance_rescale` (0 to 1)
-    brings a guided answer's spread back to the unguided one's (Lin et al. 2023, section 3.4).
+    brings a guided answer's spread back to the unguided one's (Lin et al. 2023, section 3.4). `progress` is told how
+    many of how many pictures are done, first of all none.
     """
     made: list[NDArray[np.uint8]] = []
+    progress(0, len(pairs))
     for start in range(0, len(pairs), BATCH):
         part = pairs[start : start + BATCH]
         pictures = pipeline(
@@ -41,4 +44,5 @@ def sample(
             output_type="np",
         ).images
         made += [np.round(one * 255).astype(np.uint8) for one in pictures]
+        progress(len(made), len(pairs))
     return made

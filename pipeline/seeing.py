@@ -2,34 +2,20 @@
 
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.manifest import Row
 from pipeline.metrics import example_loss, reconstruction, retrieval
 from pipeline.trainset.pixels import PixelExamples
 
-VALUES = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("split", pa.string()),
-        ("sample_id", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
 MEASURES: dict[str, dict[str, Any]] = {
     "vae": {"reconstruction": reconstruction},
     "clip": {"retrieval": retrieval},
     "blip": {},
 }
 """What is measured beside the loss, by what a method learns."""
-KNOWN = {"example_loss": example_loss, **{name: one for some in MEASURES.values() for name, one in some.items()}}
-"""The metrics by name."""
 
 
-def values(method: Any, model: Any, examples: PixelExamples, processor: Any | None) -> list[Row]:  # noqa: ANN401
-    """`metric`, `sample_id` and `value` of each picture; `processor` is the CLIP's or BLIP's, None for a VAE."""
-    inputs = () if processor is None else (processor,)
+def values(method: Any, model: Any, examples: PixelExamples, *inputs: Any) -> list[Row]:  # noqa: ANN401
+    """`metric`, `sample_id` and `value` of each picture; `inputs` is the CLIP's or BLIP's processor, or nothing."""
     model.eval()
     found = {"example_loss": example_loss.measure(lambda batch: method.losses(model, batch, *inputs), examples)}
     found |= {name: one.measure(model, examples, *inputs) for name, one in MEASURES[method.LEARNS].items()}

@@ -15,28 +15,29 @@ stage, VERSION, parameters and weights (the *fingerprint*, a folder) and by its 
 """
 
 import json
-import resource
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from pipeline import memory, shards
 from pipeline.errors import GessoError
 from pipeline.manifest import Row, digest
+from pipeline.shards import Request
 from pipeline.workspace import Workspace, write_table
 
 SHARD = 256
 """Rows that are computed and committed together; batches are cut inside a shard, so that a resumed run agrees."""
 
-Request = tuple[Any, ...]
-"""A row's key followed by the hash of its inputs."""
+Item = TypeVar("Item")
+log = logging.getLogger(__name__)
 
 
 class StageModule(Protocol):
@@ -61,7 +62,7 @@ class StageStat:
     cached: int
     seconds: float
     peak_mib: float
-    """Highest resident memory of the process up to the stage's end, in MiB."""
+    """Highest resident memory of the process since the stage before it ended, in MiB."""
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Tools:
     device: str = "cpu"
     dtype: str = "float32"
     workers: int = 2
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None  # noqa: ARG005 (names say what comes)
+    progress: Callable[..., None] = lambda stage, done, total, note="": None  # noqa: ARG005 (names say what comes)
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     stats: list[StageStat] = field(default_factory=list)
 
@@ -97,13 +98,16 @@ class Stored:
             fields = [pa.field(name, pa.string()) for name in (*self.key, "error")]
             kept = [self.adds.field(name) for name in names if name in self.adds.names]
             return pa.schema([*fields[:-1], *kept, fields[-1]]).empty_table()
-        stored = ds.dataset(sorted(self.folder.glob("*.parquet"))).to_table(columns=[*names, "inputs"])
-        rows = {request: place for place, request in enumerate(_requests(stored, self.key))}
+        stored = shards.read(self.folder, [*names, "inputs"])
+        rows = {request: place for place, request in enumerate(shards.identities(stored, self.key))}
         return stored.take([rows[request] for request in self.wanted]).select(names)
 
     def places(self) -> list[tuple[Path, int]]:
-        """File and row within it of each wanted row, for a loader that reads them one at a time."""
-        found = dict(_scan(self.folder, self.key))
+        """File and row within it of each wanted row, for a loader that reads them one at a time.
+
+        Good until the stage's next rows are committed, which may merge files.
+        """
+        found = shards.places(self.folder, self.key)
         return [found[request] for request in self.wanted]
 
 
@@ -141,28 +145,43 @@ def ensure(
     began, name = time.monotonic(), name_of(module)
     folder = tools.workspace.table_folder(name, fingerprint(module, params, weights), cache=cache)
     wanted = requests_of(rows, module.KEY, module.READS)
-    have = stored_requests(folder, module.KEY)
+    have = shards.requests(folder, module.KEY)
     told = {"params": json.dumps(params.model_dump(mode="json"), sort_keys=True), "weights": weights, **header}
     todo = sorted({request: row for request, row in zip(wanted, rows, strict=True) if request not in have}.items())
-    for start in range(0, len(todo), shard):
-        part = todo[start : start + shard]
+    for part in cut(todo, name, tools, shard=shard):
         made = list(module.run([row for _, row in part], params, tools))
         commit(folder, module, [request for request, _ in part], made, header=told)
-        tools.progress(name, min(start + shard, len(todo)), len(todo))
+        for (request, row), one in zip(part, made, strict=True):
+            if error := one.get("error"):
+                warn(name, str(row.get("sample_id", request[0])), str(error))
+    shards.compact(folder)
     note(tools, name, computed=len(todo), asked=len(set(wanted)), began=began)
     return Stored(folder, module.KEY, wanted, module.ADDS)
 
 
+def cut(todo: Sequence[Item], name: str, tools: Tools, *, shard: int = SHARD) -> Iterator[Sequence[Item]]:
+    """Cut what a stage has to do into shards; each counts as done when the next one is asked for."""
+    total, count = len(todo), math.ceil(len(todo) / shard)
+    if todo:
+        tools.progress(name, 0, total)
+    for number, start in enumerate(range(0, total, shard), 1):
+        began, part = time.monotonic(), todo[start : start + shard]
+        yield part
+        seconds = time.monotonic() - began
+        rate = len(part) / max(seconds, 1e-9)
+        log.info("%s: shard %d of %d, %d rows, %.1f s, %.1f rows/s", name, number, count, len(part), seconds, rate)
+        tools.progress(name, start + len(part), total)
+
+
+def warn(name: str, picture: str, error: str) -> None:
+    """Log that a stage could do nothing with a picture, named by the start of its id; its row says so, too."""
+    log.warning("%s: picture %s\u2026: %s", name, picture[:12], error)
+
+
 def note(tools: Tools, name: str, *, computed: int, asked: int, began: float) -> None:
     """Record what a stage did."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    seconds = time.monotonic() - began
+    seconds, peak = time.monotonic() - began, memory.peak_mib()
     tools.stats.append(StageStat(name, computed, asked - computed, round(seconds, 3), round(peak, 1)))
-
-
-def stored_requests(folder: Path, key: Sequence[str]) -> set[Request]:
-    """The identities of all rows that a folder of shards holds."""
-    return {request for request, _ in _scan(folder, key)}
 
 
 def commit(
@@ -196,13 +215,3 @@ def commit(
     told = {f"gesso_{key}": text for key, text in {"stage": stage, "version": str(module.VERSION), **header}.items()}
     shard = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=told))
     write_table(folder / f"{digest([list(request) for request in requests])[:24]}.parquet", shard)
-
-
-def _scan(folder: Path, key: Sequence[str]) -> Iterator[tuple[Request, tuple[Path, int]]]:
-    for path in sorted(folder.glob("*.parquet")):
-        table = pq.read_table(path, columns=[*key, "inputs"])
-        yield from ((request, (path, place)) for place, request in enumerate(_requests(table, key)))
-
-
-def _requests(table: pa.Table, key: Sequence[str]) -> Iterator[Request]:
-    return zip(*(table[name].to_pylist() for name in (*key, "inputs")), strict=True)

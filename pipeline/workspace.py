@@ -5,16 +5,19 @@ tables/<stage>/<fingerprint>/     rows that a stage computed, a Parquet file a s
 decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
-trainings/<identity>/             checkpoints, weights and what was measured on them
+trainings/<identity>/             checkpoints and weights
+evaluations/<kind>/               samples, scores and losses, each named by the model's state and what was asked
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """
 
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -116,8 +119,23 @@ class Workspace:
         return finished[-1] if finished else None
 
     @contextmanager
-    def lock(self, name: str, *, wait: float = 0.0) -> Iterator[None]:
+    def hold(self, *, doing: str) -> Iterator[None]:
+        """Be the one run that works here for the length of a with-block; what killed ones left unfinished goes first.
+
+        `doing` is the command, for those who are refused. Reviewing and looking need no hold.
+
+        Raises:
+            WorkspaceError: another run works here; the message says which process, where, since when and what.
+        """
+        with self.lock("run", doing=doing):
+            atomic.sweep(self.root)
+            yield
+
+    @contextmanager
+    def lock(self, name: str, *, wait: float = 0.0, doing: str = "") -> Iterator[None]:
         """Hold the lock `name` of this workspace, across processes, for the length of a with-block.
+
+        The kernel gives it back when the process dies, whatever stands in the `.holder` file for others to read.
 
         Raises:
             WorkspaceError: someone else holds it for longer than `wait` seconds; the message says who.
@@ -133,10 +151,12 @@ class Workspace:
                 f"the workspace is in use ({name}: {_text(holder) or 'another process'})",
                 field="--workspace",
                 value=str(self.root),
-                remedy="Wait until it is done, or use another workspace.",
+                remedy="Wait until it is done, stop it, or use another workspace.",
             ) from error
         try:
-            holder.write_text(f"process {os.getpid()}\n")
+            since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+            who = f"process {os.getpid()} on {platform.node()} since {since}"
+            write_bytes(holder, f"{who}, {doing}\n".encode() if doing else f"{who}\n".encode())
             yield
         finally:
             holder.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def test_a_captioner_keeps_its_contract(kind, name):
 def test_a_method_keeps_its_contract(kind, name):
     parameters = inspect.signature(load(kind, name).train).parameters
     assert list(parameters)[:4] == ["unet", "examples", "scheduler", "settings"]
-    assert {"folder", "on_checkpoint", "say", "header"} <= set(parameters)
+    assert {"folder", "on_checkpoint", "say", "header", "progress"} <= set(parameters)
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in list(parameters.values())[4:])
 
 

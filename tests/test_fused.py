@@ -1,3 +1,4 @@
+import functools
 import threading
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
-from pipeline import fused, imaging
+from pipeline import fused, imaging, stage
 from pipeline.errors import PictureError
 from pipeline.stage import Tools
 from pipeline.starter.pictures import picture
@@ -148,7 +149,7 @@ def test_a_new_extension_is_looked_at_again_and_a_new_name_is_not(tools, decoded
 
 
 def test_a_stopped_measuring_keeps_what_it_committed(tools, monkeypatch):
-    monkeypatch.setattr(fused, "SHARD", 4)
+    monkeypatch.setattr(fused, "cut", functools.partial(stage.cut, shard=4))
     samples = pictures(tools, *range(10))
     calls = []
 

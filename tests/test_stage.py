@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from pipeline import shards
 from pipeline.errors import GessoError
 from pipeline.manifest import logical_digest
-from pipeline.stage import StageStat, Tools, commit, ensure, fingerprint, name_of, requests_of, stored_requests
+from pipeline.stage import StageStat, Tools, commit, ensure, fingerprint, name_of, requests_of
 from pipeline.workspace import Workspace
 
 
@@ -207,16 +208,35 @@ def test_progress_counts_to_the_end(tools):
     told = []
     tools.progress = lambda *told_now: told.append(told_now)
     ensure(Stage(), rows(*range(7)), Params(), tools, shard=3)
-    assert told == [("times", 3, 7), ("times", 6, 7), ("times", 7, 7)]
+    assert told == [("times", 0, 7), ("times", 3, 7), ("times", 6, 7), ("times", 7, 7)]
+    ensure(Stage(), rows(*range(7)), Params(), tools, shard=3)
+    assert len(told) == 4
+
+
+def test_each_shard_and_each_failure_is_logged(tools, caplog):
+    caplog.set_level("INFO", logger="pipeline.stage")
+    ensure(Stage(), rows(*range(11, 16)), Params(), tools, shard=3)
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said[0] == ("WARNING", "times: picture s00013\u2026: odd: thirteen")
+    assert [level for level, _ in said[1:]] == ["INFO", "INFO"]
+    assert said[1][1].startswith("times: shard 1 of 2, 3 rows, ")
+    assert said[2][1].startswith("times: shard 2 of 2, 2 rows, ")
+
+
+def test_many_small_runs_leave_few_files_and_the_same_rows(tools):
+    stage = Stage()
+    for number in range(80):
+        stored = ensure(stage, rows(number), Params(), tools)
+        assert len(list(stored.folder.iterdir())) < shards.MANY
+    assert len(stage.asked) == 80
+    stored = ensure(stage, rows(*range(80)), Params(), tools)
+    assert len(stage.asked) == 80
+    assert stored.table()["times__n"].to_pylist() == [n * 2 if n != 13 else None for n in range(80)]
 
 
 def test_a_stage_is_named_by_its_file():
     assert name_of(Stage()) == "times"
     assert len({fingerprint(Stage(), Params()), fingerprint(Stage(__name__="a.other"), Params())}) == 2
-
-
-def test_a_folder_that_is_not_there_holds_nothing(tools):
-    assert stored_requests(tools.workspace.root / "nowhere", ("sample_id",)) == set()
 
 
 def test_the_same_rows_committed_twice_are_one_shard(tools, tmp_path):

@@ -1,15 +1,15 @@
 """The `gesso` command. Every import that costs time happens inside the command that needs it."""
 
+import signal
+from pathlib import Path
 from typing import Any
 
 import click
 
 from flows.cli import about, chain, results, reviewing
 from flows.cli.options import CONTEXT
+from pipeline import disk, stopping
 from pipeline.errors import GessoError
-
-INTERRUPTED = 130
-"""Exit code of a command that was stopped with Ctrl-C, as shells have it."""
 
 
 class Commands(click.Group):
@@ -18,19 +18,26 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own signature)
         """Run a command and turn gesso's errors into their exit codes."""
         try:
-            return super().invoke(ctx)
+            with stopping.by_signal():
+                return super().invoke(ctx)
         except GessoError as error:
             click.echo(f"gesso: {error}", err=True)
             ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
+        except OSError as error:
+            refused = disk.explained(error, Path.cwd())
+            if refused is None:
+                raise
+            click.echo(f"gesso: {refused}", err=True)
+            ctx.exit(refused.exit_code)
+        except KeyboardInterrupt as stop:
             click.echo("gesso: stopped; what was done is kept, run the same command again to go on", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(128 + getattr(stop, "signal", signal.SIGINT))
 
 
 @click.group(
     cls=Commands,
     context_settings=CONTEXT,
-    epilog="Exit codes: 0 done; 1 failed; 2 bad usage, recipe or input; 3 waiting for review.",
+    epilog="Exit codes: 0 done; 1 failed; 2 bad usage, recipe or input; 3 waiting for review; 130 or 143 stopped.",
 )
 @click.version_option(package_name="gesso")
 def main() -> None:

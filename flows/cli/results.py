@@ -23,14 +23,18 @@ STATES = (
 @click.command(epilog=example("gesso report work/photos"))
 @workspace_argument
 @run_option
-def report(workspace: Path, run_id: str | None) -> None:
+@json_option
+def report(workspace: Path, run_id: str | None, as_json: bool) -> None:
     """Write a run's HTML report again and print its path."""
     run = open_run(workspace, run_id)
 
+    from flows.progress import Progress
     from pipeline.plan import do
     from pipeline.stage import Tools
 
-    click.echo(do(run, "report", Tools(run.workspace)))
+    with Progress() as shown:
+        path = do(run, "report", Tools(run.workspace, progress=shown.stage))
+    click.echo(json.dumps({"run": run.id, "report": path}) if as_json else path)
 
 
 @click.command(epilog=example("gesso ledger work/photos --state rejected"))

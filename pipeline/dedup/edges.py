@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
+from pipeline import shards
 from pipeline.dedup import perceptual
-from pipeline.manifest import read_table
-from pipeline.stage import SHARD, Tools, commit, fingerprint, note, requests_of
+from pipeline.stage import Tools, commit, cut, fingerprint, note, requests_of
 
 VERSION = 1
 KEY = ("pixel_id",)
@@ -50,8 +50,8 @@ def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, has
     new = sorted(set(nodes) - set(known))
     names = [*known, *new]
     values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
-    for start in range(len(known), len(names), SHARD):
-        end = min(start + SHARD, len(names))
+    for part in cut(range(len(known), len(names)), "edges", tools):
+        start, end = part[0], part[-1] + 1
         rows: list[dict[str, Any]] = [
             {"edges__hash": int(value), "edges__others": [], "edges__distances": []} for value in values[start:end]
         ]
@@ -63,7 +63,7 @@ def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, has
                 rows[place]["edges__distances"].append(bits)
         asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[start:end]]
         commit(folder, module, requests_of(asked, KEY, READS), rows)
-        tools.progress("edges", end - len(known), len(new))
+    shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _edges(folder, nodes)
 
@@ -80,22 +80,17 @@ def of_like_colours(pairs: Sequence[Edge], colours: Mapping[str, int], *, limit:
 
 
 def _known(folder: Path) -> dict[str, int]:
-    paths = sorted(folder.glob("*.parquet"))
-    if not paths:
-        return {}
-    table = read_table(*paths, columns=["pixel_id", "edges__hash"])
-    return dict(zip(table["pixel_id"].to_pylist(), table["edges__hash"].to_pylist(), strict=True))
+    table = shards.read(folder, ["pixel_id", "edges__hash"])
+    return dict(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else {}
 
 
-def _edges(folder: Path, nodes: dict[str, int]) -> list[Edge]:
-    paths = sorted(folder.glob("*.parquet"))
-    if not paths:
-        return []
-    table = read_table(*paths, columns=["pixel_id", "edges__others", "edges__distances"])
+def _edges(folder: Path, nodes: Mapping[str, int]) -> list[Edge]:
+    table = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"])
+    columns = [column.to_pylist() for column in table.columns]
+    rows = {one: (others, distances) for one, others, distances in zip(*columns, strict=True) if one in nodes}
     return [
-        (row["pixel_id"], other, distance)
-        for row in table.to_pylist()
-        if row["pixel_id"] in nodes
-        for other, distance in zip(row["edges__others"], row["edges__distances"], strict=True)
+        (one, other, distance)
+        for one, row in rows.items()
+        for other, distance in zip(*row, strict=True)
         if other in nodes
     ]

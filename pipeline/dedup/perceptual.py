@@ -98,5 +98,13 @@ def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArr
 
 
 def _quarters(proxy: Pixels) -> int:
-    means = cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA).ravel() // _STEP
+    height, width = proxy.shape[0] // 2, proxy.shape[1] // 2
+    if proxy.shape[:2] == (2 * height, 2 * width):
+        # what the resize below gives, five times as fast
+        halves = [cv2.reduce(half, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S) for half in (proxy[:height], proxy[height:])]
+        sums = np.float32(np.reshape(halves, (2, 2, width, 3)).sum(axis=2))
+        quarters = np.rint(sums * np.float32(1 / (height * width))).astype(np.uint8)
+    else:
+        quarters = np.asarray(cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA), np.uint8)
+    means = quarters.ravel() // _STEP
     return sum(int(mean) << 5 * place for place, mean in enumerate(means))

@@ -14,6 +14,7 @@ from transformers import CLIPModel, CLIPProcessor
 
 from pipeline.training import layers, loop, weights
 from pipeline.training.loop import Lesson
+from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples, shown
@@ -36,6 +37,7 @@ def train(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, CLIPModel], None] | None = None,
     header: Mapping[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> Result:
     """Train `clip` in place, where it lies, to the weights to use; for all else see `loop.run`.
 
@@ -67,6 +69,7 @@ def train(
         say=say,
         on_checkpoint=on_checkpoint,
         header=header,
+        progress=progress,
     )
 
 

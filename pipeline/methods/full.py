@@ -14,6 +14,7 @@ from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
 from pipeline.training.loop import Lesson
 from pipeline.training.objective import Objective
+from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
@@ -32,6 +33,7 @@ def train(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
     header: Mapping[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> Result:
     """Train `unet` in place, where it lies, to the weights to use; for all else see `loop.run`."""
 
@@ -56,6 +58,7 @@ def train(
         say=say,
         on_checkpoint=on_checkpoint,
         header=header,
+        progress=progress,
     )
 
 

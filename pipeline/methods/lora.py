@@ -18,6 +18,7 @@ from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
 from pipeline.training.loop import Lesson
 from pipeline.training.objective import Objective
+from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
@@ -36,6 +37,7 @@ def train(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
     header: Mapping[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> Result:
     """Give `unet` an adapter named `default` and train it where it lies, to the weights to use.
 
@@ -69,6 +71,7 @@ def train(
         say=say,
         on_checkpoint=on_checkpoint,
         header=header,
+        progress=progress,
     )
 
 

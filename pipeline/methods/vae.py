@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.training import layers, loop, weights
 from pipeline.training.loop import Lesson
 from pipeline.training.noise import generator
+from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples
@@ -40,6 +41,7 @@ def train(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, AutoencoderKL], None] | None = None,
     header: Mapping[str, str] | None = None,
+    progress: Progress = unseen,
 ) -> Result:
     """Train `vae` in place, where it lies, to the weights to use; for all else see `loop.run`."""
 
@@ -69,6 +71,7 @@ def train(
         say=say,
         on_checkpoint=on_checkpoint,
         header=header,
+        progress=progress,
     )
     if vae.config.scaling_factor != before:
         say(f"vae: scaling_factor is now {vae.config.scaling_factor}; it was {before}")

@@ -4,7 +4,6 @@ The two percentiles are those of cleanvision's rules, which call a picture dark 
 and over-exposed where the 5th is above 0.95.
 """
 
-import cv2
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -44,7 +43,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
-    counts = cv2.calcHist([picture.luma], [0], None, [256], [0, 256]).ravel()
+    counts = picture.histogram
     below = np.cumsum(counts, dtype=np.float64) / picture.luma.size
     p5, p95, p99 = (int(np.searchsorted(below, share)) / 255 for share in (0.05, 0.95, 0.99))
     levels = np.arange(256) / 255

@@ -25,10 +25,12 @@ SIDECARS = (".txt", ".TXT")
 SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
 
 
-def scan(source: Source, position: int, workspace: Workspace) -> list[Row]:
+def scan(
+    source: Source, position: int, workspace: Workspace, *, on_read: Callable[[Path], object] = lambda _: None
+) -> list[Row]:
     """One row for each file below the folder, sorted by path; new and changed ones are read and stored.
 
-    A file whose size and time of change are as they were is trusted to be the same.
+    A file whose size and time of change are as they were is trusted to be the same; `on_read` is told of the others.
 
     Raises:
         InputError: the folder is not there, or a metadata file cannot be understood.
@@ -53,6 +55,7 @@ def scan(source: Source, position: int, workspace: Workspace) -> list[Row]:
             known = identity(path, root)
             sample_id = before.get(known)
             if sample_id is None or not workspace.original(sample_id).exists():
+                on_read(path)
                 sample_id = _store(path, workspace)
             now.append(dict(zip(SEEN.names, (*known, sample_id), strict=True)))
             rows.append({**row, "sample_id": sample_id, "bytes": known[1]})

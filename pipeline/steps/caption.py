@@ -27,9 +27,9 @@ CAPTIONS = pa.schema(
 
 
 class Captioning:
-    """A captioner as a stage: its caption for each picture, with what it was made by."""
+    """A captioner as a stage: its caption for the pixels of each picture, and so not for the file's metadata."""
 
-    KEY: tuple[str, ...] = ("sample_id",)
+    KEY: tuple[str, ...] = ("pixel_id",)
     ADDS = pa.schema([pa.field("caption__body", pa.string(), metadata={b"description": b"the proposed caption"})])
 
     def __init__(self, captioner: Any) -> None:  # noqa: ANN401 (a plug-in module)
@@ -63,13 +63,17 @@ def run(run: Run, tools: Tools) -> str:
     params = params_of(captioner, recipe.captioner_params, field="caption.params")
     pictures = [*load_kept(run), *load_kept(run, name="dropped")]
     told = {one.sample_id: one.sidecar for one in pictures if recipe.prefer_sidecar and one.sidecar}
-    rows = [{"sample_id": one.sample_id, "sidecar": one.sidecar or ""} for one in pictures if one.sample_id not in told]
+    rows: list[Row] = [
+        {"sample_id": one.sample_id, "pixel_id": one.pixel_id, "sidecar": one.sidecar or ""}
+        for one in pictures
+        if one.sample_id not in told
+    ]
     stage = Captioning(captioner)
     stored = ensure(stage, rows, params, tools, weights=captioner.weights(params), shard=SHARD)
     source = captioner.provenance(params)
     made = [
-        {"sample_id": row["sample_id"], "body": row["caption__body"] or "", "source": source, "error": row["error"]}
-        for row in stored.table().to_pylist()
+        {"sample_id": row["sample_id"], "body": said["caption__body"] or "", "source": source, "error": said["error"]}
+        for row, said in zip(rows, stored.table().to_pylist(), strict=True)
     ]
     made += [{"sample_id": one, "body": text, "source": "sidecar", "error": None} for one, text in told.items()]
     run.save("captions", table_of(made, CAPTIONS))

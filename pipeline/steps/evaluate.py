@@ -1,33 +1,34 @@
 """Step: at checkpoints, render fixed prompts with fixed seeds and measure, always against the base model.
 
-What was measured at a step lies beside the training's weights, under the name of what was asked, so that another run
-finds it. The step itself fills what is missing and compares before with after.
+Samples, scores and losses of one state of a model are files of the workspace, each named by all that decides it and by
+nothing else: the base model is measured once for all trainings of a training set, another CLIP scores the pictures
+that are there, and another prompt leaves the losses alone. The step itself fills what is missing and compares before
+with after.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline import bootstrap, imaging, learning, models, plugins, sampling, seeing
-from pipeline.manifest import Row, digest, table_of
-from pipeline.metrics import clip_image, clip_score, stable_loss
-from pipeline.recipe import Recipe
+from pipeline import bootstrap, learning, plugins
+from pipeline.manifest import Row, digest, read_table, table_of
+from pipeline.model_files import locate, weights_hash
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps.trainset import examples
-from pipeline.trainset import views
 from pipeline.workspace import write_table
 
+VERSION = 1
+"""Raised when samples, scores or losses of the same model and request change."""
 MOST_PICTURES = 32
-"""Pictures of each split that stable loss is measured on; the first by sample id, so always the same."""
+"""Pictures of each split that a model is measured on; the first by sample id, so always the same."""
 MOST_SEEN = 200
-"""The same for what sees pixels, which is cheaper."""
+"""The same for a model that sees pixels, which costs less."""
 SAMPLES = pa.schema([("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())])
 LOSSES = pa.schema(
     [
@@ -62,18 +63,23 @@ METRICS = pa.schema(
 )
 
 
-MEASURED: dict[str, Any] = {"stable_loss": stable_loss, **seeing.KNOWN}
-"""Metrics of single pictures by name."""
+VALUES = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("split", pa.string()),
+        ("sample_id", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+SCHEMAS = {"samples": SAMPLES, "scores": SCORES, "losses": LOSSES, "values": VALUES}
 
 
 class Evaluation:
-    """Evaluates the steps of one training; a step that was evaluated already costs nothing."""
+    """Evaluates the steps of one training; what was measured of a step already costs nothing."""
 
     def __init__(self, run: Run, tools: Tools, training: Path) -> None:
-        self._run, self._tools = run, tools
-        settings = run.recipe.evaluate
-        asked = settings.model_dump(mode="json", exclude={"every"})
-        self.folder = training / "evaluations" / digest([asked, run.json("trainset")["digest"]])[:16]
+        self._run, self._tools, self._training = run, tools, training
         self.computed = 0
 
     def due(self, step: int) -> bool:
@@ -82,99 +88,105 @@ class Evaluation:
         return step == self._run.recipe.train.steps or (every > 0 and step % every == 0)
 
     def has(self, step: int) -> bool:
-        """Whether this step was evaluated."""
-        return (self.folder / f"{step}.losses.parquet").exists()
+        """Whether all is measured of this step."""
+        return all(path.exists() for path in self._paths(step).values())
 
-    def step(self, step: int, model: Any) -> None:  # noqa: ANN401 (diffusers has no types)
-        """Evaluate what is trained as it is after `step` steps; step 0 is the base model."""
+    def step(self, step: int, model: Callable[[], Any]) -> None:
+        """Measure what is missing of what is trained as it is after `step` steps; step 0 is the base model.
+
+        `model` gives it, and is asked only where the model itself has to work.
+        """
         if self.has(step):
             return
+        from pipeline.steps import measures  # imports torch
+
+        run, tools, paths = self._run, self._tools, self._paths(step)
+        missing = [name for name, path in paths.items() if not path.exists()]
+        pictures = [row for rows in self._pictures.values() for row in rows]
+        if "samples" in missing:
+            self._write(step, "samples", measures.samples(run, tools, model()))
+        if "scores" in missing:
+            painted = read_table(paths["samples"]).to_pylist()
+            self._write(step, "scores", measures.scores(run, tools, painted, self._pictures["train"]))
+        if "losses" in missing:
+            self._write(step, "losses", measures.losses(run, tools, model(), pictures))
+        if "values" in missing:
+            self._write(step, "values", measures.values(run, tools, model(), pictures))
         self.computed += 1
-        paints = learning.learns(self._run.recipe) == "unet"
-        samples = self._sample(step, model) if paints else []
-        losses, values = (self._losses(step, model), []) if paints else ([], self._values(step, model))
-        write_table(self.folder / f"{step}.samples.parquet", table_of(samples, SAMPLES))
-        write_table(self.folder / f"{step}.scores.parquet", table_of(self._score(step, samples), SCORES))
-        write_table(self.folder / f"{step}.values.parquet", table_of(values, seeing.VALUES))
-        write_table(self.folder / f"{step}.losses.parquet", table_of(losses, LOSSES))
-        self._tools.say(f"evaluate: step {step} done")
+        tools.say(f"evaluate: step {step} done")
 
     def rows(self, name: str) -> list[Row]:
-        """All steps' rows of `samples`, `scores`, `losses` or `values`."""
-        paths = sorted(self.folder.glob(f"*.{name}.parquet"), key=lambda path: int(path.name.partition(".")[0]))
-        return [row for path in paths for row in pq.read_table(path).to_pylist()]
-
-    def _sample(self, step: int, unet: Any) -> list[Row]:  # noqa: ANN401
-        recipe, base = self._run.recipe.evaluate, self._run.recipe.base_model
-        if not recipe.prompts:
-            return []
-        pipe = models.load_pipeline(
-            base.id,
-            revision=base.revision,
-            unet=unet,
-            zero_terminal_snr=self._run.recipe.train.zero_terminal_snr,
-            device=self._tools.device,
-        )
-        pairs = [(prompt, seed) for prompt in recipe.prompts for seed in recipe.seeds]
-        pictures = sampling.sample(
-            pipe,
-            pairs,
-            steps=recipe.steps,
-            guidance=recipe.guidance,
-            guidance_rescale=recipe.guidance_rescale,
-            negative_prompt=recipe.negative_prompt,
-            size=self._run.recipe.buckets.resolution,
-        )
+        """All steps' rows of `samples`, `scores`, `losses` or `values` that the recipe asks for and that are there."""
+        steps = [0, *filter(self.due, range(1, self._run.recipe.train.steps + 1))]
+        paths = {step: self._paths(step).get(name) for step in steps}
         return [
-            {"step": step, "prompt": prompt, "seed": seed, "png": imaging.encode_png(pixels)}
-            for (prompt, seed), pixels in zip(pairs, pictures, strict=True)
+            {"step": step, **row}
+            for step, path in paths.items()
+            if path and path.exists()
+            for row in read_table(path).to_pylist()
         ]
 
-    def _losses(self, step: int, unet: Any) -> list[Row]:  # noqa: ANN401
-        scheduler = load_scheduler(self._run)
-        found = []
-        for split in ("train", "held_out"):
-            data: Any = examples(self._run, split, self._tools, most=MOST_PICTURES)
-            if data.rows:
-                made = stable_loss.measure(unet, data, scheduler)
-                found += [{"step": step, "split": split, **_named(one)} for one in made]
-        return found
+    def _write(self, step: int, name: str, rows: Sequence[Row]) -> None:
+        schema = pa.schema([field for field in SCHEMAS[name] if field.name != "step"])
+        write_table(self._paths(step)[name], table_of(rows, schema))
 
-    def _values(self, step: int, model: Any) -> list[Row]:  # noqa: ANN401
+    def _paths(self, step: int) -> dict[str, Path]:
+        """Where that lies which is measured of a step, named by what decides it: `values` of a model that sees pixels.
+
+        Of a UNet these are samples, scores and losses.
+        """
         recipe = self._run.recipe
-        method = plugins.load("methods", recipe.train.method, field="train.method")
-        found = []
-        for split in ("train", "held_out"):
-            data: Any = examples(self._run, split, self._tools, most=MOST_SEEN)
-            if data.rows:
-                measured = seeing.values(method, model, data, load_processor(recipe))
-                found += [{"step": step, "split": split, **one} for one in measured]
-        return found
-
-    def _score(self, step: int, samples: Sequence[Row]) -> list[Row]:
-        if not samples:
-            return []
-        how = {"clip": self._run.recipe.evaluate.clip, "device": self._tools.device}
-        pictures = [imaging.decode(row["png"]).pixels for row in samples]
-        prompts = [row["prompt"] for row in samples]
-        scored = {
-            "clip_score": clip_score.measure(pictures, prompts, **how),
-            "clip_image": clip_image.measure(pictures, self._references(), **how),
-        }
-        return [
-            {"step": step, "metric": name, "prompt": row["prompt"], "seed": row["seed"], "value": value}
-            for name, values in scored.items()
-            for row, value in zip(samples, values, strict=True)
+        model = [VERSION, self._base, *([self._training.name, step] if step else [])]
+        painting = recipe.evaluate.model_dump(mode="json", exclude={"every", "clip"})
+        painted = digest([model, painting, recipe.buckets.resolution] if recipe.evaluate.prompts else [])
+        compared = [row["pixel_id"] for row in self._pictures["train"]]
+        seen = [
+            [row[name] for name in ("sample_id", "split", "caption")]
+            for rows in self._pictures.values()
+            for row in rows
         ]
+        measured = digest([model, seen, self._run.json("trainset")["encoded"]])
+        names = {
+            "samples": painted,
+            "scores": digest([painted, self._clip, compared, recipe.buckets.model_dump()]),
+            "losses": measured,
+        }
+        if not self._paints:
+            names = {"values": measured}
+        return {
+            kind: self._run.workspace.root / "evaluations" / kind / f"{name[:24]}.parquet"
+            for kind, name in names.items()
+        }
 
-    def _references(self) -> list[np.ndarray[Any, Any]]:
-        """The training pictures that samples are compared with, each at its bucket's size."""
-        rows = [row for row in self._run.rows("views") if row["split"] == "train" and row["view"] == 0][:MOST_PICTURES]
-        found = []
-        for row in rows:
-            pixels = imaging.decode(self._tools.read(row["sample_id"])).pixels
-            found.append(views.make(pixels, row["pixel_id"], 0, [], self._run.recipe.buckets).pixels)
-        return found
+    @cached_property
+    def _base(self) -> list[Any]:
+        recipe = self._run.recipe
+        hashes = learning.hashes(recipe)
+        if self._paints:
+            folder = learning.locate(recipe)
+            hashes |= {part: weights_hash(folder, part) for part in ("vae", "text_encoder")}
+        parts = [hashes[part] for part in ("unet", "vae", "text_encoder", "scheduler", "") if part in hashes]
+        drawn = [recipe.train.seed] if recipe.base_model.scratch else []
+        return [*parts, recipe.train.zero_terminal_snr, *drawn]
+
+    @property
+    def _paints(self) -> bool:
+        """Whether a UNet is trained, which can be asked for samples."""
+        return learning.learns(self._run.recipe) == "unet"
+
+    @cached_property
+    def _clip(self) -> str:
+        """Hash of the CLIP that scores samples, where there are any."""
+        if not self._run.recipe.evaluate.prompts:
+            return ""
+        return weights_hash(locate(self._run.recipe.evaluate.clip, part="clip", field="evaluate.clip"))
+
+    @cached_property
+    def _pictures(self) -> dict[str, list[Row]]:
+        """The pictures of each split that a model is measured on, as rows of the training set."""
+        plain = [row for row in self._run.rows("views") if row["view"] == 0]
+        most = MOST_PICTURES if self._paints else MOST_SEEN
+        return {split: [row for row in plain if row["split"] == split][:most] for split in ("train", "held_out")}
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -183,10 +195,8 @@ def run(run: Run, tools: Tools) -> str:
     training = run.json("training")
     evaluation = Evaluation(run, tools, run.workspace.root / "trainings" / training["folder"])
     last = training["steps"]
-    if not evaluation.has(0):
-        evaluation.step(0, load_base(run, tools))
-    if not evaluation.has(last):
-        evaluation.step(last, _trained(run, tools))
+    evaluation.step(0, lambda: _base(run, tools))
+    evaluation.step(last, lambda: _trained(run, tools))
     losses, scores, samples, values = (evaluation.rows(name) for name in ("losses", "scores", "samples", "values"))
     run.save("stable_loss", _means(losses))
     run.save("samples_made", table_of(samples, SAMPLES))
@@ -197,30 +207,6 @@ def run(run: Run, tools: Tools) -> str:
     return f"{steps} checkpoints, {len(samples)} samples, {len(compared)} measures compared with the base model"
 
 
-def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (diffusers has no types)
-    """The model that the run's method trains, as it is before: the base model's, or drawn from the seed."""
-    recipe = run.recipe
-    seed = recipe.train.seed if recipe.base_model.scratch else None
-    learns, folder = learning.learns(recipe), learning.locate(recipe)
-    return models.load_trainable(learns, folder, device=tools.device, seed=seed)
-
-
-def load_processor(recipe: Recipe) -> Any | None:  # noqa: ANN401 (transformers has no types)
-    """What a CLIP or BLIP reads captions and sees pixels with; None where the method trains another model."""
-    learns = learning.learns(recipe)
-    return models.load_processor(learns, learning.locate(recipe)) if learns in ("clip", "blip") else None
-
-
-def load_scheduler(run: Run) -> Any:  # noqa: ANN401 (diffusers has no types)
-    """The noise schedule that the run's recipe trains and measures with."""
-    base = run.recipe.base_model
-    return models.load_scheduler(base.id, revision=base.revision, zero_terminal_snr=run.recipe.train.zero_terminal_snr)
-
-
-def _named(one: stable_loss.Loss) -> Row:
-    return {"sample_id": one.sample_id, "timestep": one.timestep, "loss": one.loss}
-
-
 def compare(losses: Sequence[Row], scores: Sequence[Row], last: int, values: Sequence[Row] = ()) -> list[Row]:
     """Each measure before (step 0) and after (`last`), paired by picture and timestep or by prompt and seed."""
     found = []
@@ -229,11 +215,11 @@ def compare(losses: Sequence[Row], scores: Sequence[Row], last: int, values: Seq
         for split, of in (("held_out", "held-out pictures"), ("train", "training pictures")):
             rows = [row for row in measured if (row["metric"], row["split"]) == (metric, split)]
             if pairs := _pairs(rows, ("sample_id",), "value", last):
-                found.append(_metric(metric.replace("_", " "), of, pairs, MEASURED[metric]))
-    for metric, module in (("clip_image", clip_image), ("clip_score", clip_score)):
-        pairs = _pairs([row for row in scores if row["metric"] == metric], ("prompt", "seed"), "value", last)
-        if pairs:
-            found.append(_metric(metric.replace("_", " "), "samples", pairs, module))
+                found.append(_metric(metric, of, pairs))
+    for metric in ("clip_image", "clip_score"):
+        rows = [row for row in scores if row["metric"] == metric]
+        if pairs := _pairs(rows, ("prompt", "seed"), "value", last):
+            found.append(_metric(metric, "samples", pairs))
     return found
 
 
@@ -247,19 +233,20 @@ def _pairs(rows: Sequence[Row], key: Sequence[str], value: str, last: int) -> li
     ]
 
 
-def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]], module: Any) -> Row:  # noqa: ANN401 (a plug-in)
+def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]]) -> Row:
+    metric = plugins.facts("metrics", name)
     before, after = zip(*pairs, strict=True)
     interval = bootstrap.paired(before, after)
     return {
-        "name": name,
+        "name": name.replace("_", " "),
         "of": of,
         "before": float(np.mean(before)),
         "after": float(np.mean(after)),
         "difference": interval.difference,
         "low": interval.low,
         "high": interval.high,
-        "higher_is_better": module.HIGHER_IS_BETTER,
-        "note": module.DESCRIPTION,
+        "higher_is_better": metric["HIGHER_IS_BETTER"],
+        "note": metric["DESCRIPTION"],
     }
 
 
@@ -277,9 +264,15 @@ def _means(losses: Sequence[Row]) -> pa.Table:
     )
 
 
+def _base(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (diffusers has no types)
+    from pipeline.steps import measures  # imports torch
+
+    return measures.load_base(run, tools)
+
+
 def _trained(run: Run, tools: Tools) -> Any:  # noqa: ANN401
     """The base model with what the training made of it, read back from its files."""
     training = run.json("training")
     weights = run.workspace.root / "trainings" / training["folder"] / training["weights"]
     method = plugins.load("methods", training["method"], field="train.method")
-    return method.load(load_base(run, tools), weights)
+    return method.load(_base(run, tools), weights)

@@ -1,6 +1,7 @@
 """Step: list every file of the sources and store the bytes of what is new."""
 
 import time
+from pathlib import Path
 
 from pipeline import plugins
 from pipeline.errors import InputError
@@ -16,10 +17,10 @@ def run(run: Run, tools: Tools) -> str:
         InputError: a source cannot be read, two name the same file, or there is nothing at all.
     """
     began = time.monotonic()
-    rows = []
+    rows, read = [], list[Path]()
     for position, source in enumerate(run.recipe.sources):
         module = plugins.load("sources", source.kind, field=f"sources.{position}.kind")
-        rows += module.scan(source, position, run.workspace)
+        rows += module.scan(source, position, run.workspace, on_read=read.append)
     if len({row["origin"] for row in rows}) != len(rows):
         raise InputError(
             "two sources name the same files",
@@ -30,5 +31,5 @@ def run(run: Run, tools: Tools) -> str:
         folders = ", ".join(str(source.path) for source in run.recipe.sources)
         raise InputError("there are no files here", field="sources", value=folders, remedy="Put pictures there.")
     run.save("origins", table_of(rows, ORIGINS))
-    note(tools, "ingest", computed=0, asked=len(rows), began=began)
+    note(tools, "ingest", computed=len(read), asked=len(rows), began=began)
     return f"{len(rows)} files, {sum(row['error'] is not None for row in rows)} unreadable"

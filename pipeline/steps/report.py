@@ -25,7 +25,7 @@ SHEET_PICTURES, SHEET_VIEWS = 6, 4
 """Pictures on the augmentation sheet, and views of each."""
 
 
-def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
+def run(run: Run, tools: Tools) -> str:
     """Write `report.html` and `report.json` in the run's folder; says where."""
     facts, rows = run.json("run"), run.rows("ledger")
     training = run.json("training")
@@ -39,7 +39,7 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
         command=facts["command"],
         ledger=[_ledger_row(row) for row in rows],
         funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
-        thumbnails=_thumbnails(run, rows),
+        thumbnails=_thumbnails(run, rows, tools),
         captions=_captions(run),
         views=views_made,
         training=_training(folder),
@@ -75,7 +75,7 @@ def _figure(value: str | None) -> str | float | None:
         return value
 
 
-def _thumbnails(run: Run, rows: Sequence[Row]) -> dict[str, bytes]:
+def _thumbnails(run: Run, rows: Sequence[Row], tools: Tools) -> dict[str, bytes]:
     """Thumbnails of what the galleries show: first what left and what it gave way to, then what stayed."""
     wanted: dict[str, None] = {}
     for row in sorted(rows, key=lambda one: one["state"] in ("kept", "held_out")):
@@ -83,12 +83,15 @@ def _thumbnails(run: Run, rows: Sequence[Row]) -> dict[str, bytes]:
             if sample_id:
                 wanted[sample_id] = None
     found = {}
-    for sample_id in list(wanted)[:MOST_THUMBNAILS]:
+    shown = list(wanted)[:MOST_THUMBNAILS]
+    for place, sample_id in enumerate(shown):
+        tools.progress("thumbnails", place, len(shown))
         try:
             pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).pixels
         except (PictureError, OSError):
             continue
         found[sample_id] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
+    tools.progress("thumbnails", len(shown), len(shown))
     return found
 
 

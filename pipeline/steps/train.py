@@ -4,41 +4,47 @@ A training is named by what decides its weights and lies under that name in the 
 finished one is not repeated, whichever run asks.
 """
 
+import functools
 import json
 import time
 from typing import Any
 
-from pipeline import learning, plugins
+from pipeline import learning, plugins, stopping
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps import evaluate
-from pipeline.steps.trainset import examples
+from pipeline.steps import evaluate, trainset
 from pipeline.workspace import write_bytes
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Train, or find the training done; saves `training` with the folder of the weights."""
+    """Train, or find the training done; saves `training` with the folder of the weights.
+
+    Told to stop by a signal, it ends with a checkpoint after the step at hand.
+    """
     began = time.monotonic()
     recipe = run.recipe
     folder = run.training
     done = folder / "done.json"
     computed = 0
     if not done.exists():
-        data = examples(run, "train", tools)
-        model = evaluate.load_base(run, tools)
+        from pipeline.steps import measures  # imports torch
+
+        model = measures.load_base(run, tools)
         at = evaluate.Evaluation(run, tools, folder)
-        at.step(0, model)
+        at.step(0, lambda: model)
         method = plugins.load("methods", recipe.train.method, field="train.method")
-        result = method.train(
-            model,
-            data,
-            *_helpers(run),
-            recipe.train,
-            folder=folder,
-            on_checkpoint=lambda step, current: at.step(step, current) if at.due(step) else None,
-            say=tools.say,
-            header=_header(run),
-        )
+        with stopping.patient(tools.say):
+            result = method.train(
+                model,
+                _examples(run, tools),
+                *measures.helpers(run),
+                recipe.train,
+                folder=folder,
+                on_checkpoint=lambda step, current: at.step(step, lambda: current) if at.due(step) else None,
+                say=tools.say,
+                progress=functools.partial(tools.progress, "train"),
+                header=_header(run),
+            )
         computed = result.steps
         tenth = max(1, len(result.losses) // 10)
         means = [
@@ -53,12 +59,10 @@ def run(run: Run, tools: Tools) -> str:
     return f"{facts['steps']} steps, loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}"
 
 
-def _helpers(run: Run) -> tuple[Any, ...]:
-    """What the method's `train` takes between the examples and the settings."""
-    if learning.learns(run.recipe) == "unet":
-        return (evaluate.load_scheduler(run),)
-    processor = evaluate.load_processor(run.recipe)
-    return () if processor is None else (processor,)
+def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the method reads)
+    if learning.reads_latents(run.recipe):
+        return trainset.examples(run, "train", tools)
+    return trainset.pixels(run, [row for row in run.rows("views") if row["split"] == "train"], tools)
 
 
 def _header(run: Run) -> dict[str, str]:
@@ -68,7 +72,7 @@ def _header(run: Run) -> dict[str, str]:
     return {
         "gesso_trainset_digest": run.json("trainset")["digest"],
         "gesso_base_model": run.recipe.base_model.id if run.recipe.base_model.id == "starter" else base.name,
-        f"gesso_base_{learns}_sha256": own.get(learns, own.get("", "")),
+        f"gesso_base_{learns}_sha256": own[learns] if learns in own else own[""],
         **({"gesso_from_scratch": "True"} if run.recipe.base_model.scratch else {}),
         "gesso_recipe": run.recipe.name,
         "modelspec.title": run.recipe.name,

@@ -40,7 +40,10 @@ def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Write the training set's folder, and fill the cache where the method reads it; saves the digest as `trainset`.
+    """Write the training set's folder and fill the cache; saves as `trainset` its digest and how it was `encoded`.
+
+    The digest says which pictures and captions these are; `encoded`, the fingerprints of latents and texts, at which
+    sizes and by which models they were read (for a method that reads pixels, the sizes). Both decide a training.
 
     Raises:
         InputError: nothing is left to train on.
@@ -57,9 +60,11 @@ def run(run: Run, tools: Tools) -> str:
         )
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
-    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train)})
     if learning.reads_latents(run.recipe):
-        cached(run, rows, tools)
+        encoded = [one.folder.name for one in cached(run, rows, tools)]
+    else:
+        encoded = [run.recipe.buckets.model_dump_json()]
+    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded})
     pictures = len({row["sample_id"] for row in train})
     return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
 
@@ -80,8 +85,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
         shard=LATENTS_SHARD,
         header=latents.header(params),
     )
-    prompts = [*run.recipe.evaluate.prompts, run.recipe.evaluate.negative_prompt]
-    captions = sorted({"", *(row["caption"] for row in rows), *prompts})
+    captions = sorted({"", *(row["caption"] for row in rows)})
     embeddings = ensure(
         texts,  # type: ignore[arg-type]
         [{"caption": caption} for caption in captions],
@@ -94,25 +98,29 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
     return moments, embeddings
 
 
-def examples(run: Run, split: str, tools: Tools, *, most: int | None = None) -> "ParquetExamples | PixelExamples":
-    """The rows of one split as the run's method reads them: `train` with all views, `held_out` with its pictures.
-
-    With `most` only that many pictures, the first by sample id, as they are.
-    """
-    rows = [row for row in run.rows("views") if row["split"] == split]
-    if most is not None:
-        rows = [row for row in rows if row["view"] == 0][:most]
-    digest = run.json("trainset")["digest"]
-    if not learning.reads_latents(run.recipe):
-        from pipeline.trainset.pixels import PixelExamples  # imports torch
-
-        return PixelExamples(rows, run.recipe.buckets, tools, digest=digest)
+def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
+    """The rows of one split as a UNet's method reads them: `train` with all views, `held_out` with its pictures."""
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
+    rows = [row for row in run.rows("views") if row["split"] == split]
     moments, embeddings = cached(run, rows, tools)
     tools.stats[-2:] = []  # nothing was computed here: the cache is full
     scale, shift = latent_scale(learning.locate(run.recipe))
-    return ParquetExamples(rows, moments, embeddings, digest=digest, scale=scale, shift=shift)
+    return ParquetExamples(
+        rows,
+        moments,
+        embeddings,
+        digest=run.json("trainset")["digest"],
+        scale=scale,
+        shift=shift,
+    )
+
+
+def pixels(run: Run, rows: list[Row], tools: Tools) -> "PixelExamples":
+    """Rows of the training set as a method reads them that trains on pixels."""
+    from pipeline.trainset.pixels import PixelExamples  # imports torch
+
+    return PixelExamples(rows, run.recipe.buckets, tools, digest=run.json("trainset")["digest"])
 
 
 def _provenance(run: Run) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pipeline import atomic
+from pipeline import atomic, stopping
 from pipeline.errors import InputError
 from pipeline.training.settings import TrainSettings
 
@@ -50,16 +50,21 @@ def write(
     """Add the checkpoint of `step` to the training's folder and remove all but the `keep` newest.
 
     `state` may hold tensors, numbers, strings, and lists and dicts of them; `identity` is what `resume` checks.
+
+    Raises:
+        Stopped: a signal asked for it; the checkpoint is there.
     """
 
     def fill(fresh: Path) -> None:
         weights(fresh)
-        torch.save(dict(state), fresh / STATE)
+        with (fresh / STATE).open("wb") as file:  # a file of Python's, whose errors say what the disk refused
+            torch.save(dict(state), file)
         (fresh / IDENTITY).write_text(json.dumps(dict(identity), indent=2))
 
     commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
     for old in _all(training)[:-keep]:
         atomic.remove(old.folder)
+    stopping.heed()
 
 
 def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], None]) -> Checkpoint | None:
@@ -87,8 +92,8 @@ def latest(training: Path) -> Checkpoint | None:
 
 
 def due(step: int, settings: TrainSettings) -> bool:
-    """Whether a checkpoint is made after `step` steps: at every `checkpoint_every`th and the last."""
-    return step % settings.checkpoint_every == 0 or step == settings.steps
+    """Whether a checkpoint is made after `step` steps: every `checkpoint_every`th, the last, or to stop there."""
+    return stopping.wished() or step % settings.checkpoint_every == 0 or step == settings.steps
 
 
 def identity(settings: TrainSettings, *, digest: str, header: Mapping[str, str]) -> dict[str, str]:

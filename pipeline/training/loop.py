@@ -10,7 +10,7 @@ from pipeline.training import checkpoints, optimizers, schedules, weights
 from pipeline.training.average import Average
 from pipeline.training.data import Rows
 from pipeline.training.gradients import Gradients, Losses
-from pipeline.training.record import Record
+from pipeline.training.record import Progress, Record
 from pipeline.training.result import Result
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
@@ -43,6 +43,7 @@ def run(
     say: Callable[[str], None],
     on_checkpoint: Callable[[int, Any], None] | None,
     header: Mapping[str, str] | None,
+    progress: Progress,
 ) -> Result:
     """Train the lesson's model in place, to the weights to use; weights, metrics and checkpoints go to `folder`.
 
@@ -78,7 +79,7 @@ def run(
                 lesson.save(target, note)
 
         gradients = Gradients(accelerator, examples, lesson.losses, settings, folder)
-        with Record(folder, done=done, steps=settings.steps, say=say) as record:
+        with Record(folder, done=done, steps=settings.steps, progress=progress) as record:
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)

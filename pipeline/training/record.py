@@ -1,6 +1,5 @@
-"""The numbers of a training: rows for Parquet and TensorBoard, and a line of progress now and then."""
+"""The numbers of a training: rows for Parquet and TensorBoard, and how far it is, told after every step."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,13 @@ SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.fl
 """`metrics.parquet`: a row for each number; steps count from 1."""
 
 LOSS, RATE, NORM = "train/loss", "train/learning_rate", "train/grad_norm"
-SECONDS_BETWEEN_LINES = 10.0
+
+Progress = Callable[[int, int, str], None]
+"""Is told the steps that are done, how many there are, and a note, such as the last loss."""
+
+
+def unseen(done: int, steps: int, note: str) -> None:
+    """The progress of a training that nobody watches."""
 
 
 class Record:
@@ -25,28 +30,22 @@ class Record:
     `save` replaces `folder/metrics.parquet` in one move; TensorBoard reads `folder/tensorboard` at any time.
     """
 
-    def __init__(self, folder: Path, *, done: int, steps: int, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, *, done: int, steps: int, progress: Progress = unseen) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path, self._done, self._steps, self._say = folder / "metrics.parquet", done, steps, say
+        self._path, self._steps, self._progress = folder / "metrics.parquet", steps, progress
         self._rows: list[tuple[int, str, float]] = []
         if done and self._path.exists():
             earlier = pq.read_table(self._path, schema=SCHEMA).to_pylist()
             self._rows = [(row["step"], row["name"], row["value"]) for row in earlier if row["step"] <= done]
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
-        self._begun = self._told = time.monotonic()
+        progress(done, steps, "")
 
     def add(self, step: int, **values: float) -> None:
-        """Record `train/<name>` of step `step` (from 1); now and then say how far it is."""
+        """Record `train/<name>` of step `step` (from 1), and tell how far it is."""
         for name, value in values.items():
             self._rows.append((step, f"train/{name}", value))
             self._board.add_scalar(f"train/{name}", value, step)
-        now = time.monotonic()
-        if now - self._told >= SECONDS_BETWEEN_LINES or step == self._steps:
-            self._told = now
-            rate = (step - self._done) / max(now - self._begun, 1e-9)
-            left = (self._steps - step) / rate / 60
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-            self._say(f"step {step}/{self._steps}, {shown}, {rate:.2f} steps/s, {left:.1f} min left")
+        self._progress(step, self._steps, f"loss {values['loss']:.4g}" if "loss" in values else "")
 
     def losses(self) -> tuple[float, ...]:
         """The loss of every step from the first."""

@@ -102,3 +102,17 @@ def _file(model: Any, folder: Path) -> Path:  # noqa: ANN401 - diffusers and tra
 def _save(tensors: Mapping[str, Any], path: Path, header: Mapping[str, str]) -> None:
     plain: dict[str, torch.Tensor] = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     save_file(plain, path, metadata={"format": "pt", **header})
+    _sort_header(path)
+
+
+def _sort_header(path: Path) -> None:
+    """Bring a safetensors file's header into one order, which its writer draws anew each time."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        written = json.loads(file.read(size))
+        written["__metadata__"] = dict(sorted(written["__metadata__"].items()))
+        text = json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > size:
+            raise ValueError(f"the header of {path} grew")
+        file.seek(8)
+        file.write(text.ljust(size))

@@ -1,4 +1,8 @@
-"""Stage: the VAE's posterior moments of every view, raw: mean and log-variance, not sampled, scaled or shifted."""
+"""Stage: the VAE's posterior moments of every view, raw: mean and log-variance, not sampled, scaled or shifted.
+
+They are kept by the pixels' id, which names the version of the canonical pixels too: a file whose metadata alone
+changed costs nothing here.
+"""
 
 import json
 from collections import defaultdict
@@ -20,9 +24,10 @@ from pipeline.settings import Buckets
 from pipeline.stage import Tools
 from pipeline.trainset import views
 
-VERSION = 2
-KEY = ("sample_id", "view")
-READS = ("pixel_id", "transforms")
+VERSION = 3
+KEY = ("pixel_id", "view")
+READS = ("transforms",)
+Shape = tuple[int, ...]
 BATCH_PIXELS = 4 * 512 * 512
 """Pixels that the VAE encodes at once; 4 pictures of 512 px."""
 ADDS = pa.schema(
@@ -43,7 +48,6 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     """What decides the moments beside the weights."""
 
     buckets: Buckets = Field(Buckets(), description="sizes that pictures are brought to")
-    pixels_version: int = Field(imaging.PIXELS_VERSION, description="version of the canonical pixels")
     base: str = Field("starter", exclude=True, description="the model whose VAE encodes; known by its weights' hash")
     revision: str | None = Field(None, exclude=True, description="commit of the hub model")
 
@@ -84,21 +88,27 @@ def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[s
         ]
 
     encode = encoders.pixels(params.base, revision=params.revision, device=tools.device)
+    made: list[Mapping[str, Any]] = [{}] * len(rows)
+    waiting: dict[Shape, dict[int, views.View]] = defaultdict(dict)
+
+    def empty(shape: Shape) -> None:
+        batch = waiting.pop(shape)
+        moments = encode(np.stack([view.pixels for view in batch.values()]))
+        for (place, view), one in zip(batch.items(), moments, strict=True):
+            made[place] = _row(view, one)
+
+    # the threads decode what comes while the model encodes what came; in the rows' order, so that batches are the same
     with ThreadPoolExecutor(tools.workers) as pool:
-        found = dict(chain.from_iterable(pool.map(look, by_sample)))
-    seen = [found[place] for place in range(len(rows))]
-    by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    made: list[Mapping[str, Any]] = [{"error": one} if isinstance(one, str) else {} for one in seen]
-    for place, view in enumerate(seen):
-        if not isinstance(view, str):
-            by_size[view.pixels.shape].append(place)
-    for shape, places in sorted(by_size.items()):
-        batch = max(1, BATCH_PIXELS // (shape[0] * shape[1]))
-        for start in range(0, len(places), batch):
-            part = places[start : start + batch]
-            moments = encode(np.stack([seen[place].pixels for place in part]))  # type: ignore[union-attr]
-            for place, one in zip(part, moments, strict=True):
-                made[place] = _row(seen[place], one)  # type: ignore[arg-type]
+        for place, view in chain.from_iterable(pool.map(look, by_sample)):
+            if isinstance(view, str):
+                made[place] = {"error": view}
+                continue
+            shape = view.pixels.shape
+            waiting[shape][place] = view
+            if (len(waiting[shape]) + 1) * shape[0] * shape[1] > BATCH_PIXELS:
+                empty(shape)
+    for shape in sorted(waiting):
+        empty(shape)
     return made
 
 

@@ -87,9 +87,10 @@ class ParquetExamples:
             GessoError: a row has none, since its picture could not be read again.
         """
         found = self.latents.table(["latents__height", "latents__width"]).to_pylist()
+        named = {row["pixel_id"]: row["sample_id"] for row in self.rows}
         for row in found:
             if row["error"]:
-                raise GessoError(f"picture {row['sample_id']} has no latents: {row['error']}")
+                raise GessoError(f"picture {named[row['pixel_id']]} has no latents: {row['error']}")
         return [(row["latents__height"], row["latents__width"]) for row in found]
 
     @cached_property

@@ -1,3 +1,4 @@
+import functools
 from itertools import combinations
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import stage
 from pipeline.dedup import edges, perceptual
 from pipeline.manifest import logical_digest
 from pipeline.stage import Tools
@@ -106,7 +108,7 @@ def test_hashes_of_another_kind_are_compared_anew(tools, compared):
 
 
 def test_a_stopped_comparison_goes_on_to_the_same_digest(tools, tmp_path, monkeypatch):
-    monkeypatch.setattr(edges, "SHARD", 16)
+    monkeypatch.setattr(edges, "cut", functools.partial(stage.cut, shard=16))
     nodes, real = family(100), edges.commit
 
     def stop(folder, *rest):

@@ -163,3 +163,20 @@ def test_neighbours_are_found_and_ordered_across_blocks():
     expected = sorted((mine, other) for mine, others in planted.items() for other in others)
     assert list(zip(found[0].tolist(), found[1].tolist(), strict=True)) == expected
     assert found[2].tolist() == [1] * 4
+
+
+@given(
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    level=st.integers(0, 31),
+    seed=st.integers(0, 99),
+    near=st.booleans(),
+)
+def test_quarters_are_those_of_a_picture_shrunk_to_two_by_two(height, width, level, seed, near):
+    rng = np.random.default_rng(seed)
+    # near: means that lie about where one step of the five bits ends
+    low, high = (8 * level, 8 * level + 2) if near else (0, 257)
+    proxy = np.clip(rng.integers(low - 1, high - 1, (height, width, 3)), 0, 255).astype(np.uint8)
+    means = cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA).ravel().tolist()
+    fields = [perceptual._quarters(proxy) >> 5 * place & 31 for place in range(12)]
+    assert fields == [mean // 8 for mean in means]

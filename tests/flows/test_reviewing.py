@@ -29,7 +29,7 @@ def edit(path, **cells):
 def test_an_export_has_captions_and_pictures_and_says_what_comes_next(run, tmp_path):
     path = tmp_path / "out" / "r.csv"
     path.parent.mkdir()
-    told = export(run, path, replace=False)
+    told = export(run, path, replace=False).words()
     assert told.startswith(f"6 captions written to {path}")
     assert f"gesso review apply {run.workspace.root} {path}" in told
     pictures = list((tmp_path / "out" / "r_thumbnails").iterdir())
@@ -38,12 +38,12 @@ def test_an_export_has_captions_and_pictures_and_says_what_comes_next(run, tmp_p
         assert picture.format == "JPEG"
     with pytest.raises(ReviewError, match="there already"):
         export(run, path, replace=False)
-    assert export(run, path, replace=True) == told
+    assert export(run, path, replace=True).words() == told
 
 
 def test_an_unedited_export_is_no_change(run, tmp_path):
     export(run, tmp_path / "r.csv", replace=False)
-    assert apply(run, tmp_path / "r.csv", reviewer="me").endswith("no change")
+    assert apply(run, tmp_path / "r.csv", reviewer="me").words().endswith("no change")
     assert list(run.workspace.decisions.glob("*")) == []
 
 
@@ -51,13 +51,13 @@ def test_an_edit_is_shown_then_applied_then_there(run, tmp_path):
     path = tmp_path / "r.csv"
     export(run, path, replace=False)
     edit(path, caption="a better caption")
-    told = apply(run, path, reviewer="me", dry_run=True)
+    told = apply(run, path, reviewer="me", dry_run=True).words()
     assert "a better caption" in told
     assert told.endswith("nothing was applied (--dry-run)")
-    assert apply(run, path, reviewer="me").endswith("1 decisions applied")
+    assert apply(run, path, reviewer="me").words().endswith("1 decisions applied")
     export(run, tmp_path / "again.csv", replace=False)
     assert "a better caption" in (tmp_path / "again.csv").read_text(encoding="utf-8-sig")
-    assert apply(run, path, reviewer="me").endswith("no change")
+    assert apply(run, path, reviewer="me").words().endswith("no change")
 
 
 def test_a_run_without_captions_is_told(begun, tmp_path):

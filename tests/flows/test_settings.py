@@ -12,13 +12,11 @@ def test_the_workspace_is_as_given_else_of_the_environment_else_named_by_the_rec
     assert settings.workspace_path("here", "dogs") == Path("here")
 
 
-def test_the_device_is_that_of_the_environment_else_what_there_is(monkeypatch):
+def test_the_device_is_that_of_the_environment_else_found_out_by_who_loads_a_model(monkeypatch):
     monkeypatch.setenv("GESSO_DEVICE", "mps")
     assert settings.device() == "mps"
     monkeypatch.delenv("GESSO_DEVICE")
-    import torch
-
-    assert settings.device() == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert settings.device() == "auto"
 
 
 def test_tools_speak_on_the_terminal(tmp_path, capsys, monkeypatch):

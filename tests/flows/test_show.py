@@ -1,6 +1,7 @@
 import re
+from pathlib import Path
 
-from flows.show import ledger_text, ledger_value, summary
+from flows.show import ledger_text, ledger_value, summary, summary_value, why
 
 
 def test_the_summary_tells_files_stages_losses_measures_and_the_report(done_run):
@@ -29,7 +30,7 @@ def test_a_summary_of_a_run_that_has_just_begun(begun):
 
 def test_the_ledger_names_what_did_not_stay_and_counts_all(done_run):
     told = ledger_text(done_run)
-    assert re.search(r"\nquarantined \(1\)\n  \S*/pictures/broken\.png: \w+", told)
+    assert re.search(r"\nquarantined \(1\)\n  \S*/pictures/broken\.png: not_a_picture: no picture format ", told)
     assert "00000.png" not in told
     assert re.search(r"7 files came in:\n +6 kept\n +1 quarantined\n +7 in all$", told)
 
@@ -47,3 +48,27 @@ def test_the_ledger_for_a_script(done_run):
     assert [row["state"] for row in found["rows"]] == ["quarantined"]
     assert found["totals"] == {"kept": 6, "quarantined": 1}
     assert (found["run"], found["recipe"]) == (done_run.id, "drawn")
+
+
+def test_the_summary_for_a_script(done_run, begun):
+    found = summary_value(done_run)
+    assert (found["run"], found["recipe"], found["exit_code"]) == (done_run.id, "drawn", 0)
+    assert found["files"] == {"kept": 6, "quarantined": 1}
+    assert found["trainset"] == done_run.json("trainset")["digest"]
+    for place in ("folder", "training", "weights", "report", "log"):
+        assert Path(found[place]).exists()
+    assert {one["name"] for one in found["metrics"]} == {"clip image", "clip score", "stable loss"}
+    fresh = summary_value(begun())
+    assert fresh.keys() == found.keys()
+    assert (fresh["report"], fresh["training"], fresh["files"]) == (None, None, {})
+
+
+def test_why_a_file_left():
+    row = dict.fromkeys(("reason", "value", "limit", "kept_instead"), "") | {"state": "rejected"}
+    assert why(row) == ""
+    assert why({**row, "reason": "sharpness__score", "value": "0.05", "limit": "at least 0.1"}) == (
+        "sharpness__score 0.05 (limit at least 0.1)"
+    )
+    assert why({**row, "state": "quarantined", "reason": "truncated", "value": "cut at 60 %"}) == (
+        "truncated: cut at 60 %"
+    )

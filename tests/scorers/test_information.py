@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.imaging import decode, encode_png
@@ -40,3 +42,10 @@ def test_noise_has_nearly_all_there_is():
     noise = measure(np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8))
     assert noise["information__entropy"] > 7
     assert noise["information__colors"] == 4096
+
+
+@given(height=st.integers(1, 30), width=st.integers(1, 30), spread=st.integers(1, 128), seed=st.integers(0, 99))
+def test_colours_are_counted_at_four_bits_on_every_second_row_and_column(height, width, spread, seed):
+    pixels = np.random.default_rng(seed).integers(128 - spread, 128 + spread, (height, width, 3)).astype(np.uint8)
+    wanted = {tuple(one) for one in (pixels[::2, ::2] >> 4).reshape(-1, 3).tolist()}
+    assert measure(pixels)["information__colors"] == len(wanted)

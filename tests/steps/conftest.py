@@ -20,19 +20,22 @@ PROMPT = "a small red circle on a blue background"
 
 
 class Made:
-    """A run and what its steps told: `said` by step, and `stats` by stage of those done last."""
+    """A run and what its steps told: `said` by step, `stats` by stage of those done last, `told` of progress."""
 
     def __init__(self, run):
-        self.run, self.said, self.stats, self.heard = run, {}, {}, []
+        self.run, self.said, self.stats, self.heard, self.told = run, {}, {}, [], []
 
     def go(self, *steps):
         """Do steps (all, if none are named) with fresh tools, as a new process would."""
         for step in steps or plan.ALL_STEPS:
-            tools = Tools(self.run.workspace, workers=1, say=self.heard.append)
+            tools = Tools(self.run.workspace, workers=1, say=self.heard.append, progress=self._tell)
             before = len(self.run.stats())
             self.said[step] = plan.do(self.run, step, tools)
             self.stats |= {one.name: one for one in self.run.stats()[before:]}
         return self
+
+    def _tell(self, *progress):
+        self.told.append(progress)
 
     @property
     def training(self):

@@ -1,13 +1,16 @@
+import shutil
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from pipeline import imaging, models
-from pipeline.metrics import clip_score
 from pipeline.stage import Tools
-from pipeline.steps import evaluate
+from pipeline.steps import evaluate, measures
 
 BEFORE = ("ingest", "measure", "select", "caption", "review", "trainset", "train")
 PROMPT = "a small red circle on a blue background"
@@ -64,18 +67,6 @@ def test_plain_diffusers_with_the_adapter_paints_the_last_steps_samples(finished
     assert np.abs(ours.astype(int) - base).max() > 1
 
 
-def test_scores_are_those_of_the_metric(finished):
-    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
-    samples = [row for row in evaluation.rows("samples") if row["step"] == 4]
-    scores = {
-        row["seed"]: row["value"]
-        for row in evaluation.rows("scores")
-        if (row["step"], row["metric"]) == (4, "clip_score")
-    }
-    measured = clip_score.measure([pixels(row) for row in samples], [PROMPT, PROMPT], clip="starter", device="cpu")
-    assert [scores[row["seed"]] for row in samples] == pytest.approx(list(measured), abs=1e-3)
-
-
 def test_losses_are_of_both_splits_and_of_whole_pictures_alone(finished):
     evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
     views = {row["sample_id"]: row["split"] for row in finished.run.rows("views")}
@@ -125,15 +116,49 @@ def test_another_prompt_is_rendered_by_the_same_training_before_and_after(finish
     assert [(row["step"], row["seed"]) for row in made.run.rows("samples_made")] == [(0, 5), (4, 5)]
 
 
-def test_weights_read_back_render_what_they_rendered_in_training(finished, further):
-    made = further().go(*BEFORE)
-    tools = Tools(made.run.workspace, workers=1)
-    unet = evaluate._trained(made.run, tools)
-    evaluation = evaluate.Evaluation(made.run, tools, made.training)
-    again = evaluation._sample(4, unet)
-    was = [row for row in evaluation.rows("samples") if row["step"] == 4]
-    for one, other in zip(again, was, strict=True):
-        assert np.abs(pixels(one).astype(int) - pixels(other).astype(int)).max() <= 1
+def spied(monkeypatch):
+    """Counts what is measured, by the name of what is measured."""
+    counts = Counter()
+    for name in ("samples", "scores", "losses"):
+        real = getattr(measures, name)
+
+        def spy(*given, name=name, real=real):
+            counts[name] += 1
+            return real(*given)
+
+        monkeypatch.setattr(measures, name, spy)
+    return counts
+
+
+def test_another_clip_scores_the_pictures_that_are_there(finished, further, tmp_path, monkeypatch):
+    folder = shutil.copytree(models.locate("starter", part="clip"), tmp_path / "clip")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        weights | {"visual_projection.weight": weights["visual_projection.weight"].flip(0)},
+        folder / "model.safetensors",
+    )
+    made = further(evaluate={**finished.run.recipe.evaluate.model_dump(mode="json"), "clip": str(folder)}).go(*BEFORE)
+    counts = spied(monkeypatch)
+    made.go("evaluate")
+    assert counts == {"scores": 2}
+    assert [row["png"] for row in made.run.rows("samples_made")] == [
+        row["png"] for row in finished.run.rows("samples_made")
+    ]
+    scores = {row["name"]: row["before"] for row in made.run.rows("metrics")}
+    before = {row["name"]: row["before"] for row in finished.run.rows("metrics")}
+    assert scores["stable loss"] == before["stable loss"]
+    assert scores["clip score"] != before["clip score"]
+
+
+def test_the_base_model_is_measured_once_for_all_trainings_of_a_set(finished, further, monkeypatch):
+    train = {**finished.run.recipe.train.model_dump(mode="json"), "learning_rate": 2e-3}
+    made = further(train=train).go(*BEFORE[:-1])
+    counts = spied(monkeypatch)
+    made.go("train", "evaluate")
+    assert made.training != finished.training
+    assert counts == {"samples": 2, "scores": 2, "losses": 2}  # after steps 2 and 4
+    first = [row for row in made.run.rows("samples_made") if row["step"] == 0]
+    assert first == [row for row in finished.run.rows("samples_made") if row["step"] == 0]
 
 
 def test_without_prompts_the_losses_alone_are_compared(further):

@@ -15,7 +15,7 @@ def test_origins_list_every_file_with_its_bytes_identity_and_caption(finished, p
         beside = pictures / name.replace(".png", ".txt")
         assert row["sidecar"] == (beside.read_text() if beside.exists() else None)
     assert finished.said["ingest"] == "14 files, 0 unreadable"
-    assert finished.stats["ingest"].cached == 14
+    assert (finished.stats["ingest"].computed, finished.stats["ingest"].cached) == (14, 0)
 
 
 def test_a_file_that_cannot_be_read_is_an_origin_with_an_error(begun, tmp_path):

@@ -116,5 +116,7 @@ def test_a_stopped_training_goes_on_to_the_weights_of_an_undisturbed_one(copied,
 
 
 def test_it_says_how_far_it_is(finished):
-    assert any(text.startswith("step 4/4, loss ") for text in finished.heard)
+    told = [one for one in finished.told if one[0] == "train"]
+    assert [one[1:3] for one in told] == [(step, 4) for step in range(5)]
+    assert all(one[3].startswith("loss ") for one in told[1:])
     assert finished.said["train"].startswith("4 steps, loss ")

@@ -24,6 +24,11 @@ def test_views_are_composed_split_and_named_by_their_digest(finished):
         "digest": facts["digest"],
         "rows": len(rows),
         "train": sum(row["split"] == "train" for row in rows),
+        "encoded": [
+            path.name
+            for kind in ("latents", "texts")
+            for path in (finished.run.workspace.root / "cache" / kind).iterdir()
+        ],
     }
     folder = finished.run.workspace.trainsets / facts["digest"]
     assert pq.read_table(folder / "manifest.parquet").to_pylist() == rows

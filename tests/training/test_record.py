@@ -2,12 +2,11 @@ import pyarrow.parquet as pq
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipeline.training import record
 from pipeline.training.record import SCHEMA, Record
 
 
 def test_rows_reach_parquet_and_tensorboard(tmp_path):
-    with Record(tmp_path, done=0, steps=3, say=lambda _: None) as one:
+    with Record(tmp_path, done=0, steps=3) as one:
         for step in (1, 2, 3):
             one.add(step, loss=1 / step, learning_rate=0.1)
         one.save()
@@ -22,11 +21,11 @@ def test_rows_reach_parquet_and_tensorboard(tmp_path):
 
 
 def test_a_resumed_record_keeps_what_was_done_and_forgets_what_is_done_again(tmp_path):
-    with Record(tmp_path, done=0, steps=4, say=lambda _: None) as first:
+    with Record(tmp_path, done=0, steps=4) as first:
         for step in (1, 2, 3):
             first.add(step, loss=float(step))
         first.save()
-    with Record(tmp_path, done=2, steps=4, say=lambda _: None) as second:
+    with Record(tmp_path, done=2, steps=4) as second:
         assert second.losses() == (1.0, 2.0)
         second.add(3, loss=30.0)
         second.add(4, loss=40.0)
@@ -37,20 +36,15 @@ def test_a_resumed_record_keeps_what_was_done_and_forgets_what_is_done_again(tmp
     assert [event.value for event in board.Scalars("train/loss")] == values
 
 
-def test_lines_tell_step_rate_and_time_left_now_and_then(tmp_path, monkeypatch):
-    clock = iter(range(100))
-    monkeypatch.setattr(record.time, "monotonic", lambda: 4.0 * next(clock))
-    said = []
-    with Record(tmp_path, done=10, steps=16, say=said.append) as one:
-        for step in range(11, 17):
-            one.add(step, loss=0.25)
-    assert said == [
-        "step 13/16, loss 0.25, 0.25 steps/s, 0.2 min left",
-        "step 16/16, loss 0.25, 0.25 steps/s, 0.0 min left",
-    ]
+def test_every_step_is_told_with_its_loss(tmp_path):
+    told = []
+    with Record(tmp_path, done=10, steps=12, progress=lambda *one: told.append(one)) as one:
+        one.add(11, loss=0.25, grad_norm=3.0)
+        one.add(12, loss=0.125)
+    assert told == [(10, 12, ""), (11, 12, "loss 0.25"), (12, 12, "loss 0.125")]
 
 
 def test_an_empty_record_can_be_saved(tmp_path):
-    with Record(tmp_path, done=0, steps=1, say=lambda _: None) as one:
+    with Record(tmp_path, done=0, steps=1) as one:
         one.save()
     assert pq.read_table(tmp_path / "metrics.parquet").num_rows == 0

@@ -43,6 +43,17 @@ def test_a_unet_comes_back_bit_for_bit_through_diffusers_and_us(unet, tmp_path):
         assert file.metadata() == {"format": "pt", "gesso_trainset_digest": "abc"}
 
 
+def test_the_same_weights_and_header_are_the_same_bytes(unet, tmp_path):
+    header = {f"key_{number}": 'é "quoted"\n\x01' for number in range(30)}
+    for name in ("one", "two"):
+        weights.save_model(unet, tmp_path / name, header=dict(reversed(header.items())) if name == "two" else header)
+    one, two = ((tmp_path / name / weights.DIFFUSERS_FILE).read_bytes() for name in ("one", "two"))
+    assert one == two
+    with safe_open(tmp_path / "one" / weights.DIFFUSERS_FILE, "pt") as file:
+        assert file.metadata() == {"format": "pt", **header}
+    assert states_equal(unet.state_dict(), load_file(tmp_path / "one" / weights.DIFFUSERS_FILE))
+
+
 def test_an_adapter_comes_back_bit_for_bit(unet, tmp_path):
     config = LoraConfig(r=2, lora_alpha=5, target_modules=["to_q", "to_out.0"])
     unet.add_adapter(config)

@@ -46,7 +46,7 @@ def test_moments_are_the_vaes_own_raw(tools, params):
     stored = ensure(latents, asked, params, tools).table().to_pylist()
     vae = models.load_vae(params.base)
     for row, asked_row in zip(stored, asked, strict=True):
-        pixels = imaging.decode(tools.read(row["sample_id"])).pixels
+        pixels = imaging.decode(tools.read(asked_row["sample_id"])).pixels
         transforms = json.loads(asked_row["transforms"])
         view = views.make(pixels, asked_row["pixel_id"], row["view"], transforms, SIZES)
         with torch.no_grad():
@@ -80,10 +80,10 @@ def test_a_picture_that_is_none_is_an_error_in_its_row(tools, params):
 
 def test_neither_company_nor_order_changes_a_row(tools, params):
     asked = rows(tools, range(5))
-    together = {row["sample_id"]: moments_of(row) for row in ensure(latents, asked, params, tools).table().to_pylist()}
+    together = {row["pixel_id"]: moments_of(row) for row in ensure(latents, asked, params, tools).table().to_pylist()}
     for row in asked[::2]:
         (alone,) = latents.run([row], params, tools)
-        np.testing.assert_allclose(moments_of(alone), together[row["sample_id"]], atol=TOLERANCE)
+        np.testing.assert_allclose(moments_of(alone), together[row["pixel_id"]], atol=TOLERANCE)
 
 
 def test_what_counts_is_the_weights_and_not_the_models_name(params):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from flows.cli import chain
 from pipeline import plan
 
@@ -38,3 +40,39 @@ def test_prepare_knows_no_step_after_its_own(gesso, recipe):
     done = gesso("prepare", recipe(), "--until", "train")
     assert done.exit_code == 2
     assert "'ingest', 'measure', 'select', 'caption'" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "prepare", "train", "evaluate"])
+def test_a_run_for_a_script_is_one_object_and_nothing_else(command, copied, gesso):
+    done = gesso(command, "recipe.yaml", "-w", "w", "--engine", "plain", "--json")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["exit_code"], found["files"]["kept"]) == (0, 0, 6)
+    assert (found["weights"] is None) == (command == "prepare")
+    assert (copied / found["report"]).exists()
+
+
+def test_a_run_that_waits_or_fails_tells_a_script_too(gesso, recipe, pictures):
+    path = recipe(review={"require": "all"}, evaluate={})
+    waiting = gesso("train", path, "-w", "w", "--engine", "plain", "--json")
+    found = json.loads(waiting.stdout)
+    assert (waiting.exit_code, found["exit_code"], found["step"]) == (3, 3, "review")
+    assert found["message"].startswith("6 of 6 captions wait")
+    for one in pictures.iterdir():
+        one.unlink()
+    failed = gesso("train", path, "-w", "w", "--engine", "plain", "--json")
+    assert json.loads(failed.stdout)["exit_code"] == failed.exit_code == 2
+
+
+def test_verbose_shows_the_log_on_standard_error_alone(copied, gesso):
+    one = copied / "pictures" / "00000.png"
+    one.write_bytes(one.read_bytes() + b"1")
+    words = ("prepare", "recipe.yaml", "-w", "w2", "--engine", "plain", "--until", "measure", "--json")
+    quiet, loud = gesso(*words), gesso(*words, "-v", "--set", "scorers.sharpness.reach=3")
+    assert json.loads(loud.stdout)["exit_code"] == 0
+    assert "pipeline." not in quiet.stderr
+
+
+def test_plan_finds_a_wrong_transform(gesso, recipe):
+    done = gesso("plan", recipe(augment={"views": 2, "transforms": [{"HorizontalFlop": {}}]}))
+    assert done.exit_code == 2
+    assert "Did you mean 'HorizontalFlip'?" in done.stderr

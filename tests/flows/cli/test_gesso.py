@@ -61,8 +61,9 @@ def test_the_overview_shows_each_command_with_a_whole_sentence():
     listed = re.search(r"Commands:\n(.*?)\n\n", shown, re.S)[1].splitlines()
     assert len(listed) == len(main.commands) > 12
     assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
-    assert "Exit codes: 0 done; 1 failed; 2 bad usage, recipe or input; 3 waiting for review." in " ".join(
-        shown.split()
+    assert (
+        "Exit codes: 0 done; 1 failed; 2 bad usage, recipe or input; 3 waiting for review; 130 or 143 stopped."
+        in " ".join(shown.split())
     )
 
 

@@ -35,6 +35,12 @@ def test_report_is_written_again(copied, gesso):
     assert path.exists()
 
 
+def test_report_for_a_script(copied, gesso):
+    found = json.loads(gesso("report", "w", "--json").stdout)
+    assert (copied / found["report"]).name == "report.html"
+    assert found["run"] in found["report"]
+
+
 def test_report_of_a_run_that_only_selected(recipe, gesso, tmp_path):
     assert gesso("prepare", recipe(), "-w", "w", "--engine", "plain", "--until", "select").exit_code == 0
     done = gesso("report", "w")

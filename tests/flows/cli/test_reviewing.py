@@ -1,3 +1,6 @@
+import json
+
+
 def test_export_and_apply(copied, gesso):
     done = gesso("review", "export", "w")
     assert done.exit_code == 0, done.output
@@ -32,3 +35,14 @@ def test_a_run_without_captions(recipe, gesso):
     done = gesso("review", "export", "w")
     assert done.exit_code == 2
     assert done.stderr.startswith("gesso: --run: this run has no captions to review")
+
+
+def test_for_a_script(copied, gesso):
+    exported = json.loads(gesso("review", "export", "w", "--json").stdout)
+    assert (exported["captions"], exported["file"]) == (6, "w/review.csv")
+    apply = ("review", "apply", "w", "w/review.csv", "--accept-rest", "--reviewer", "me", "--json")
+    tried = json.loads(gesso(*apply, "--dry-run").stdout)
+    assert (tried["dry_run"], tried["applied"], tried["accepted"], tried["stale"]) == (True, 0, 6, 0)
+    applied = json.loads(gesso(*apply).stdout)
+    assert applied == {**tried, "dry_run": False, "applied": 6}
+    assert json.loads(gesso(*apply).stdout)["unchanged"] == 6

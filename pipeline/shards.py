@@ -1,0 +1,94 @@
+"""The files of one stage's folder: rows in Parquet shards, each found by its key and the hash of its inputs.
+
+Many small runs leave many small shards, and to open a file costs more than to read its rows. So small ones are merged
+where they have become many. The merged one appears before the others go: at every moment each row is there at least
+once, and twice does no harm. A reader that finds a file gone looks again.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.manifest import digest, read_table
+from pipeline.workspace import write_table
+
+Found = TypeVar("Found")
+Request = tuple[Any, ...]
+"""A row's key followed by the hash of its inputs."""
+SMALL_BYTES = 2**20
+"""Shards below this size are merged."""
+MANY = 32
+"""As many small shards are borne with; opening that many takes some 50 ms."""
+_ATTEMPTS = 5
+
+
+def read(folder: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of all rows, those of a later shard behind those of an earlier one; no columns where no shard is."""
+
+    def everything() -> pa.Table:
+        paths = _paths(folder)
+        return read_table(*paths, columns=columns) if paths else pa.table({})
+
+    return _patiently(everything)
+
+
+def requests(folder: Path, key: Sequence[str]) -> set[Request]:
+    """The identities of all rows."""
+    return set(identities(read(folder, [*key, "inputs"]), key))
+
+
+def places(folder: Path, key: Sequence[str]) -> dict[Request, tuple[Path, int]]:
+    """File and row within it of each identity; good until the next rows are committed, which may merge files."""
+
+    def everything() -> dict[Request, tuple[Path, int]]:
+        tables = ((path, read_table(path, columns=[*key, "inputs"])) for path in _paths(folder))
+        return {one: (path, place) for path, table in tables for place, one in enumerate(identities(table, key))}
+
+    return _patiently(everything)
+
+
+def identities(table: pa.Table, key: Sequence[str]) -> Iterator[Request]:
+    """The identity of each row of a table that has the key and `inputs`; none of a table without columns."""
+    if table.num_columns:
+        yield from zip(*(table[name].to_pylist() for name in (*key, "inputs")), strict=True)
+
+
+def compact(folder: Path) -> int:
+    """Merge small shards that say the same of how they were made, where they are many; returns how many went.
+
+    To be called by who may write into the folder, so under the run's lock.
+    """
+    small = [path for path in _paths(folder) if path.stat().st_size < SMALL_BYTES]
+    if len(small) < MANY:
+        return 0
+    alike: dict[bytes, list[Path]] = defaultdict(list)
+    for path in small:
+        alike[pq.read_schema(path).serialize().to_pybytes()].append(path)
+    merged = [paths for paths in alike.values() if len(paths) >= MANY]
+    for paths in merged:
+        table = read_table(*paths)
+        key = table.column_names[: table.column_names.index("inputs")]
+        once = {request: place for place, request in enumerate(identities(table, key))}
+        target = folder / f"{digest([path.name for path in paths])[:24]}.parquet"
+        write_table(target, table.take(pa.array(once.values(), pa.int64())))
+        for path in paths:
+            path.unlink()
+    return sum(map(len, merged))
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def _patiently(look: Callable[[], Found]) -> Found:
+    """What `look` finds, which looks again where a file that it listed was merged into another one meanwhile."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return look()
+        except FileNotFoundError:
+            continue
+    return look()

@@ -1,0 +1,85 @@
+"""Item 5 of the notes: SNR weights; velocity; schedules that end in noise alone."""
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from pipeline.training.objective import Objective
+
+ALL = torch.arange(1000)
+GAMMA = 5.0
+WHERE = "pipeline.training.objective:Objective."
+
+
+def objective(prediction, *, zero=False, gamma=GAMMA):
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", prediction_type=prediction, rescale_betas_zero_snr=zero)
+    return Objective.of(scheduler, gamma=gamma)
+
+
+def weights_of_both_predictions_mean_the_same(_tiny):
+    for zero in (False, True):
+        noise, velocity = objective("epsilon", zero=zero), objective("v_prediction", zero=zero)
+        alphas = noise.alphas.double()
+        snr = alphas / (1 - alphas)
+        capped = snr.clamp(max=GAMMA)
+        assert torch.allclose(noise.weights(ALL) * snr, capped, rtol=1e-3)
+        assert torch.allclose(velocity.weights(ALL) * (snr + 1), capped, rtol=1e-3)
+        assert torch.equal(objective("epsilon", gamma=None).weights(ALL), torch.ones(1000))
+        assert float(noise.weights(ALL).max()) == 1.0
+
+
+def weights_are_finite_at_zero_snr(_tiny):
+    for prediction, last in (("epsilon", 1.0), ("v_prediction", 0.0)):
+        found = objective(prediction, zero=True).weights(ALL)
+        assert found.isfinite().all()
+        assert float(found[-1]) == last
+
+
+def velocity_and_noisy_latents_give_picture_and_noise_back(_tiny):
+    one = objective("v_prediction", zero=True)
+    draws = torch.Generator().manual_seed(0)
+    latents, noise = torch.randn(2, 1000, 4, 2, 2, generator=draws)
+    noisy, velocity = one.noised(latents, noise, ALL), one.target(latents, noise, ALL)
+    alphas = one.alphas.view(-1, 1, 1, 1)
+    assert torch.allclose(alphas.sqrt() * noisy - (1 - alphas).sqrt() * velocity, latents, atol=1e-5)
+    assert torch.allclose((1 - alphas).sqrt() * noisy + alphas.sqrt() * velocity, noise, atol=1e-5)
+    assert torch.equal(noisy[-1], noise[-1])
+    assert torch.equal(velocity[-1], -latents[-1])
+    assert torch.equal(objective("epsilon").target(latents, noise, ALL), noise)
+
+
+TRAPS = {
+    weights_of_both_predictions_mean_the_same: {
+        "the noise's formula for velocity": (WHERE + "weights", "/ (snr + 1)", "/ snr"),
+        "plus one after the division": (WHERE + "weights", "/ (snr + 1)", "/ snr + 1"),
+        "the velocity's formula for noise": (WHERE + "weights", "(self.gamma / snr)", "(self.gamma / (snr + 1))"),
+        "the larger of the two": (WHERE + "weights", "clamp(max=1.0)", "clamp(min=1.0)"),
+        "the root of the ratio": (WHERE + "snr", "alphas / (1 - alphas)", "(alphas / (1 - alphas)).sqrt()"),
+        "gamma forgotten": (WHERE + "weights", "self.gamma is None", "self.gamma is not None"),
+        "gamma lost": (WHERE + "of", "prediction, gamma)", "prediction, None)"),
+    },
+    weights_are_finite_at_zero_snr: {
+        "0 / 0": (WHERE + "weights", "(self.gamma / snr).clamp(max=1.0)", "snr.clamp(max=self.gamma) / snr"),
+        "0 / 0 of velocity": (WHERE + "weights", "/ (snr + 1)", "/ snr"),
+    },
+    velocity_and_noisy_latents_give_picture_and_noise_back: {
+        "the sign": (WHERE + "target", "signal * noise - spread", "signal * noise + spread"),
+        "noise and latents exchanged": (
+            WHERE + "target",
+            "signal * noise - spread * latents",
+            "signal * latents - spread * noise",
+        ),
+        "the target is always the noise": (WHERE + "target", 'self.prediction == "epsilon"', "True"),
+        "the schedule without its roots": (WHERE + "_roots", "alphas.sqrt(), (1 - alphas)", "alphas, (1 - alphas)"),
+        "a last timestep held above 0": (WHERE + "of", ".float()", ".float().clamp(min=1e-4)"),
+    },
+}
+
+
+def test_it_holds(check, tiny):
+    check(tiny)
+
+
+def test_a_planted_bug_is_found(check, bug, tiny, plant):
+    with plant(*bug), pytest.raises(AssertionError):
+        check(tiny)
