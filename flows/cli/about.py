@@ -62,13 +62,21 @@ def starter() -> None:
     type=click.FloatRange(0.001, 10),
     default=1.0,
     show_default=True,
-    help="Share of the steps; 1 takes hours.",
+    help="Share of the steps and pictures; 1 takes hours.",
 )
-def build(folder: Path, steps_scale: float) -> None:
-    """Train the starter models from a seed and measure them."""
+@click.option(
+    "--parts",
+    default="vae,clip,blip,unet",
+    show_default=True,
+    help="What to train; with none of them the pictures are drawn and the architectures written.",
+)
+def build(folder: Path, steps_scale: float, parts: str) -> None:
+    """Train the starter models from nothing, recipe by recipe, and measure them."""
+    from flows import settings
     from pipeline.starter.build import build
 
-    click.echo(build(folder, scale=steps_scale, say=lambda text: click.echo(text, err=True)))
+    only = [part for part in parts.split(",") if part]
+    click.echo(build(folder, tools=settings.tools, scale=steps_scale, only=only))
 
 
 @starter.command(epilog=example("gesso starter pictures --to pictures --count 100"))

@@ -1,59 +1,17 @@
-"""The starter's BLIP: a captioner of drawn pictures with the classes of Salesforce/blip-image-captioning-base."""
+"""The starter's BLIP: what it begins with, and how well it captions drawn pictures that it has never seen."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import (
-    BertTokenizer,
-    BlipConfig,
-    BlipForConditionalGeneration,
-    BlipTextConfig,
-    BlipVisionConfig,
-    CLIPModel,
-)
+from transformers import BertTokenizer, BlipForConditionalGeneration, CLIPModel
 
 from pipeline.starter import pictures, wording
 from pipeline.starter.drawing import Pixels
-from pipeline.starter.fit import fit
 from pipeline.starter.vae import to_model
 
-POOL = 24_000
-WIDTH = 128
 BATCH = 100
 """Pictures that are captioned at a time."""
-
-
-def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
-    """A BLIP of 128 dimensions: four layers of vision over 8 px patches, three of text that look at them."""
-    torch.manual_seed(2)
-    shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4, "num_hidden_layers": 3}
-    text = BlipTextConfig(
-        vocab_size=len(tokenizer),
-        encoder_hidden_size=WIDTH,
-        projection_dim=WIDTH,
-        max_position_embeddings=64,
-        bos_token_id=tokenizer.convert_tokens_to_ids("[DEC]"),
-        eos_token_id=tokenizer.sep_token_id,
-        sep_token_id=tokenizer.sep_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        **shared,
-    )
-    vision = BlipVisionConfig(
-        image_size=64,
-        patch_size=8,
-        projection_dim=WIDTH,
-        hidden_act="quick_gelu",
-        initializer_range=0.02,  # the class's own 1e-10 is for weights that are loaded: from it nothing learns to see
-        **{**shared, "num_hidden_layers": 4},
-    )
-    return BlipForConditionalGeneration(
-        BlipConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH)
-    )
 
 
 @torch.no_grad()
@@ -80,38 +38,6 @@ def take_eyes(model: BlipForConditionalGeneration, clip: CLIPModel) -> None:
         twin = name.replace("projection", "out_proj")
         if twin in theirs and not name.startswith("embeddings"):
             value.copy_(theirs[twin])
-
-
-def train(
-    tokenizer: BertTokenizer,
-    work: Path,
-    *,
-    clip: CLIPModel,
-    steps: int,
-    batch: int = 64,
-    say: Callable[[str], None],
-) -> BlipForConditionalGeneration:
-    """Train with the captioning loss on drawn pictures; the words' order is fixed, so that the loss rewards looking."""
-    model = build(tokenizer)
-    take_eyes(model, clip)
-    drawn = [pictures.picture(seed, held_out=False) for seed in range(POOL)]
-    pool = np.stack([one.pixels for one in drawn])
-    start = model.config.text_config.bos_token_id
-    captions = [wording.plain_caption(one.scene) for one in drawn]
-
-    def loss(step: int) -> Tensor:
-        chosen = np.random.default_rng([step, 3]).integers(0, POOL, batch)
-        text = tokenizer([captions[index] for index in chosen], padding=True, return_tensors="pt")
-        ids = text.input_ids.clone()
-        ids[:, 0] = start
-        labels = ids.masked_fill(text.attention_mask == 0, -100)
-        made: Tensor = model(
-            pixel_values=to_model(pool[chosen]), input_ids=ids, attention_mask=text.attention_mask, labels=labels
-        ).loss
-        return made
-
-    fit(model, loss, steps=steps, learning_rate=1e-3, work=work, weight_decay=0.05, say=say)
-    return model
 
 
 @torch.no_grad()

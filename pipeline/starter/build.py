@@ -1,119 +1,142 @@
 """Builds the starter models from nothing but seeds: `gesso starter build`.
 
-The order is that of Stable Diffusion: a VAE, a CLIP whose text encoder conditions, then a UNet over the VAE's latents;
-beside them a BLIP that captions. Every part resumes where it was stopped.
+Pictures are drawn, the recipes `datasets/starter-*.yaml` train one model each as anybody's recipe would, and what one
+has made the next begins with. The order is that of Stable Diffusion: a VAE, a CLIP whose text encoder conditions, then
+a UNet over the VAE's latents; beside them a BLIP that captions. Built again, it goes on where it was stopped.
+
+    FOLDER/pictures/{seen,told,clutter}    what they learn from
+    FOLDER/models/{vae,clip,blip,sd}       what each recipe begins with
+    FOLDER/workspace                       gesso's own: runs, reports, trainings
+    FOLDER/weights/{sd,clip,blip}          the models, in float16, and record.json
 """
 
 import json
-import platform
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
-from transformers import (
-    BertTokenizer,
-    BlipForConditionalGeneration,
-    BlipImageProcessor,
-    CLIPImageProcessor,
-    CLIPModel,
-    CLIPTextModel,
-    CLIPTokenizer,
-)
+from pipeline import plan
+from pipeline.errors import InputError
+from pipeline.recipe import Recipe, load, parse
+from pipeline.run import Run
+from pipeline.stage import Tools
+from pipeline.starter import lessons, parts
+from pipeline.workspace import Workspace, write_bytes
 
-from pipeline.starter import blip, clip, judge, quality, scene, unet, vae, wording
-from pipeline.starter.tokenizers import blip_tokenizer, clip_tokenizer
-from pipeline.workspace import write_bytes
-
-STEPS = {"vae": 2400, "clip": 1000, "blip": 3000, "unet": 2400, "judge": judge.STEPS}
-CAPTIONS = 5_000
+RECIPES = Path(__file__).parents[2] / "datasets"
+PARTS = ("vae", "clip", "blip", "unet")
+COUNTS = {"seen": 20_000, "told": 14_000, "clutter": 6_000}
+"""Pictures by folder: with captions in many wordings, in one plain wording, and of nothing that has a name."""
+LEAST_PICTURES, LEAST_STEPS = 64, 2
 
 
-def build(folder: Path, *, scale: float = 1.0, say: Callable[[str], None]) -> str:
-    """Train all parts in `folder/work`, write the models to `folder/weights`, measure them, and write their card."""
-    work, weights = folder / "work", folder / "weights"
-    steps = {name: max(2, round(count * scale)) for name, count in STEPS.items()}
-    seconds: dict[str, float] = {}
-    captions = [wording.caption(scene.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
-    words = clip_tokenizer(captions, work / "clip_tokenizer")
-    letters = blip_tokenizer(captions, work / "blip_tokenizer")
+def build(
+    folder: Path,
+    *,
+    tools: Callable[[Workspace], AbstractContextManager[Tools]],
+    scale: float = 1.0,
+    only: Sequence[str] = PARTS,
+) -> str:
+    """Build those parts that are named in `only`, and measure all once they are there; the record comes back as JSON.
 
-    def timed(name: str, train: Callable[[], Any]) -> Any:  # noqa: ANN401 (whichever model it is)
-        began = time.monotonic()
-        model = train()
-        seconds[name] = round(time.monotonic() - began, 1)
-        say(f"{name}: done in {seconds[name] / 60:.1f} min")
-        return model.eval()
+    `scale` is the share of the steps and, up to 1, of the pictures. `tools` makes a run's tools for a workspace.
 
-    coder = timed("vae", lambda: vae.train(work / "vae", steps=steps["vae"], say=say))
-    scorer = timed("clip", lambda: clip.train(words, work / "clip", steps=steps["clip"], say=say))
-    captioner = timed("blip", lambda: blip.train(letters, work / "blip", clip=scorer, steps=steps["blip"], say=say))
-    encoder = text_encoder(scorer)
-    data = unet.examples(coder, encoder, words)
-    painter = timed("unet", lambda: unet.train(data, work / "unet", steps=steps["unet"], say=say))
-    assemble(weights, coder, scorer, captioner, painter, words, letters)
-    seer = timed("judge", lambda: judge.train(work / "judge", steps=steps["judge"], say=say))
-    measured = {
-        "vae_psnr_db": round(vae.psnr(coder), 2),
-        "clip_retrieval_of_100": clip.retrieval(scorer, words),
-        "blip_right": blip.accuracy(captioner, letters),
-        "judge_right": quality.judged(seer),
-        "unet_right": quality.painted(weights / "sd", seer),
-    }
-    record = {"steps": steps, "seconds": seconds, "machine": platform.machine(), "measured": measured}
-    write_bytes(weights / "record.json", json.dumps(record, indent=1).encode())
+    Raises:
+        InputError: a part is unknown, or the folder was begun with another scale.
+        ModelError: a part is asked for before those that it begins with.
+    """
+    _check(folder, scale, only)
+    workspace = Workspace.create(folder / "workspace")
+    with tools(workspace) as used:
+        counts = {kind: max(LEAST_PICTURES, round(count * min(1.0, scale))) for kind, count in COUNTS.items()}
+        lessons.draw(folder / "pictures", counts, say=used.say)
+        parts.write_architectures(folder / "models")
+        for part in [one for one in PARTS if one in only]:
+            _build(part, folder, used, scale=scale)
+        record = _record(folder)
+        if all(part in record for part in PARTS):
+            record["measured"] = parts.measure(folder / "weights", folder / "work", scale=scale, say=used.say)
+            write_bytes(folder / "weights" / "record.json", json.dumps(record, indent=1).encode())
     return json.dumps(record, indent=1)
 
 
-def text_encoder(model: CLIPModel) -> CLIPTextModel:
-    """The text tower of a CLIP as a model of its own, as Stable Diffusion 1.5 ships it."""
-    encoder = CLIPTextModel(model.config.text_config)
-    encoder.load_state_dict(model.text_model.state_dict())
-    return encoder.eval()
+def recipe(part: str, folder: Path, *, scale: float = 1.0) -> Recipe:
+    """The recipe of a part, with `folder` in the place of `starter` and `scale` times its steps."""
+    data = load(RECIPES / f"starter-{part}.yaml").model_dump(mode="json", by_alias=True)
+    for source in data["sources"]:
+        source["path"] = str(folder / Path(source["path"]).relative_to("starter"))
+    data["base_model"]["id"] = str(folder / Path(data["base_model"]["id"]).relative_to("starter"))
+    if data["evaluate"]["prompts"]:
+        data["evaluate"]["clip"] = str(folder / Path(data["evaluate"]["clip"]).relative_to("starter"))
+    steps = max(LEAST_STEPS, round(data["train"]["steps"] * scale))
+    data["train"] |= {"steps": steps, "warmup_steps": min(data["train"]["warmup_steps"], steps // 10)}
+    return parse(data)
 
 
-def assemble(
-    weights: Path,
-    coder: Any,  # noqa: ANN401 (diffusers has no types)
-    scorer: CLIPModel,
-    captioner: BlipForConditionalGeneration,
-    painter: Any,  # noqa: ANN401
-    words: CLIPTokenizer,
-    letters: BertTokenizer,
-) -> None:
-    """Write the models as `sd` (a StableDiffusionPipeline), `clip` and `blip`, in float16 safetensors.
+def _build(part: str, folder: Path, tools: Tools, *, scale: float) -> None:
+    began = time.monotonic()
+    chosen = recipe(part, folder, scale=scale)
+    run = _train(chosen, tools, command=f"gesso starter build --to {folder} --parts {part}")
+    trained = run.json("training")
+    if _record(folder).get(part, {}).get("training") != trained["folder"]:
+        parts.hand_on(part, tools.workspace.root / "trainings" / trained["folder"] / trained["weights"], folder)
+    seconds = time.monotonic() - began
+    _note(folder, part, run, seconds=seconds)
+    tools.say(f"{part}: done in {seconds / 60:.1f} min")
 
-    Their configurations ask for float32, which is what a CPU computes in.
-    """
-    shutil.rmtree(weights, ignore_errors=True)
-    scheduler = DPMSolverMultistepScheduler.from_config(unet.scheduler().config)
-    pipe = StableDiffusionPipeline(
-        vae=coder,
-        text_encoder=text_encoder(scorer),
-        tokenizer=words,
-        unet=painter,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.to(torch.float16).save_pretrained(weights / "sd", safe_serialization=True)
-    sides = {"size": {"height": 64, "width": 64}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    crop = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
-    scorer.half().save_pretrained(weights / "clip")
-    words.save_pretrained(weights / "clip")
-    CLIPImageProcessor(**{**sides, **crop}).save_pretrained(weights / "clip")
-    captioner.half().save_pretrained(weights / "blip")
-    letters.save_pretrained(weights / "blip")
-    BlipImageProcessor(**sides).save_pretrained(weights / "blip")
-    for name in ("sd/text_encoder", "clip", "blip"):
-        # transformers takes the number format from here, diffusers takes float32: in one pipeline they have to agree
-        path = weights / name / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8"))
-        write_bytes(path, json.dumps({**config, "dtype": "float32"}, indent=1).encode())
-    for model in (scorer, captioner, *pipe.components.values()):
-        if isinstance(model, torch.nn.Module):
-            model.float()
+
+def _train(chosen: Recipe, tools: Tools, *, command: str) -> Run:
+    plan.check_all(chosen)
+    with tools.workspace.lock("run"):
+        run = Run.create(tools.workspace, chosen, command=command)
+        for step in plan.ALL_STEPS:
+            tools.say(f"{chosen.name}: {step}: {plan.do(run, step, tools)}")
+    return run
+
+
+def _check(folder: Path, scale: float, only: Sequence[str]) -> None:
+    if unknown := [one for one in only if one not in PARTS]:
+        raise InputError(
+            "there is no such part", field="--parts", value=unknown[0], remedy=f"There are: {', '.join(PARTS)}."
+        )
+    if not (RECIPES / "starter-vae.yaml").is_file():
+        raise InputError(
+            "the starter's recipes are not in this installation",
+            field="starter build",
+            value=str(RECIPES),
+            remedy="Run it from a copy of gesso's repository, installed with `pip install -e .`.",
+        )
+    told = folder / "scale.json"
+    if told.exists() and json.loads(told.read_text()) != scale:
+        raise InputError(
+            "this folder was begun with another share of the steps",
+            field="--steps-scale",
+            value=scale,
+            remedy=f"Name another folder, or go on with {json.loads(told.read_text())}.",
+        )
+    write_bytes(told, json.dumps(scale).encode())
+
+
+def _note(folder: Path, part: str, run: Run, *, seconds: float) -> None:
+    """Keep what the building of a part took; one that was stopped counts what each call took."""
+    record = _record(folder)
+    trained, told = run.json("training"), run.json("run")
+    earlier = record.get(part, {}).get("seconds", 0.0)
+    record[part] = {
+        "training": trained["folder"],
+        "steps": trained["steps"],
+        "seconds": round(earlier + seconds, 1),
+        "losses": [round(one, 5) for one in trained["losses"]],
+        "pictures": run.json("trainset")["rows"],
+        "trainset": run.json("trainset")["digest"],
+        "measures": {f"{row['name']}, {row['of']}": round(row["after"], 4) for row in run.rows("metrics")},
+        "machine": told["machine"],
+    }
+    write_bytes(folder / "weights" / "record.json", json.dumps(record, indent=1).encode())
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / "weights" / "record.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
