@@ -58,7 +58,7 @@ def header(params: Params) -> dict[str, str]:
     Raises:
         ModelError: the model is not there and cannot be had.
     """
-    scale, shift = latent_scale(locate(params.base, params.revision))
+    scale, shift = latent_scale(locate(params.base, params.revision, untrained="unet"))
     return {
         "scale": str(scale),
         "shift": str(shift),
