@@ -1,0 +1,89 @@
+import pytest
+import torch
+from transformers import CLIPModel
+
+from pipeline.methods import clip
+from pipeline.training.settings import TrainSettings
+from pipeline.trainset.pixels import shown
+
+
+def settings(**changes):
+    chosen = {"method": "clip", "steps": 4, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0}
+    return TrainSettings(**{**chosen, "checkpoint_every": 2, **changes})
+
+
+class Killed(Exception):  # noqa: N818 - it stands for a signal
+    pass
+
+
+def test_the_mean_loss_is_transformers_own_where_captions_differ(tiny_clip, clip_processor, pixels):
+    model, batch = tiny_clip().eval(), pixels.batch([0, 1, 2, 4])
+    assert len(set(batch.captions)) == 4
+    text = clip_processor.tokenizer(list(batch.captions), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        wanted = model(pixel_values=shown(batch, clip_processor, device=model.device), **text, return_loss=True).loss
+        found = clip.losses(model, batch, clip_processor)
+    assert found.shape == (4,)
+    assert found.mean().item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_pictures_of_the_same_caption_are_both_right():
+    logits = torch.tensor([[9.0, 9.0, 0.0], [9.0, 9.0, 0.0], [0.0, 0.0, 9.0]])
+    alike = clip.contrast(logits, ["a", "a", "b"])
+    apart = clip.contrast(logits, ["a", "c", "b"])
+    assert alike[0].item() == pytest.approx(torch.log(torch.tensor(2.0)).item(), abs=1e-3)
+    assert torch.equal(alike[2], apart[2])
+    wrong = clip.contrast(logits.flip(1), ["a", "a", "b"])
+    assert wrong[2] > alike[2] + 5
+
+
+def test_the_scale_is_held(tiny_clip, clip_processor, pixels):
+    model, batch = tiny_clip().eval(), pixels.batch([0, 1, 2])
+    with torch.no_grad():
+        model.logit_scale.fill_(torch.tensor(clip.MOST_SCALE).log())
+        most = clip.losses(model, batch, clip_processor)
+        model.logit_scale.add_(3.0)
+        assert torch.allclose(clip.losses(model, batch, clip_processor), most, rtol=1e-4)
+
+
+def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_clip, clip_processor, pixels, tmp_path):
+    def train(folder, **more):
+        return clip.train(tiny_clip(), pixels, clip_processor, settings(), folder=folder, say=lambda _: None, **more)
+
+    straight = train(tmp_path / "straight")
+
+    def kill(step, _):
+        if step == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", on_checkpoint=kill)
+    assert train(tmp_path / "killed").losses == straight.losses
+    name = "weights/clip/model.safetensors"
+    assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_it_learns_and_transformers_opens_what_it_writes(tiny_clip, clip_processor, pixels, tmp_path):
+    model = tiny_clip()
+    with torch.no_grad():
+        before = clip.losses(model.eval(), pixels.batch(range(6)), clip_processor).mean().item()
+    clip.train(model, pixels, clip_processor, settings(steps=40, batch_size=6), folder=tmp_path, say=lambda _: None)
+    opened = CLIPModel.from_pretrained(tmp_path / "weights" / "clip").eval()
+    with torch.no_grad():
+        after = clip.losses(opened, pixels.batch(range(6)), clip_processor)
+        again = clip.losses(
+            clip.load(tiny_clip(1), tmp_path / "weights").eval(), pixels.batch(range(6)), clip_processor
+        )
+    assert after.mean().item() < before - 0.2
+    assert torch.equal(after, again)
+
+
+def test_a_frozen_tower_stays(tiny_clip, clip_processor, pixels, tmp_path):
+    model = tiny_clip()
+    chosen = settings(freeze=["vision_model", "visual_projection"])
+    clip.train(model, pixels, clip_processor, chosen, folder=tmp_path, say=lambda _: None)
+    before = tiny_clip().state_dict()
+    moved = {
+        name.partition(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert moved == {"text_model", "text_projection", "logit_scale"}
