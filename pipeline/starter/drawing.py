@@ -113,7 +113,7 @@ def _moon() -> NDArray[np.float64]:
     inner = np.linspace(math.radians(293), math.radians(67), 30)
     bite = np.stack([np.cos(inner) * 0.7 + 0.5, np.sin(inner) * 0.7], axis=1)
     disc = np.stack([np.cos(outer), np.sin(outer)], axis=1)
-    return np.add(np.concatenate([disc, bite]), (0.15, 0.0))
+    return np.asarray(np.concatenate([disc, bite]) + np.array([0.15, 0.0]), np.float64)
 
 
 def _flower() -> NDArray[np.float64]:
