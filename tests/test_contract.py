@@ -14,7 +14,7 @@ from pipeline.starter.pictures import picture
 
 ROOT = Path(__file__).parents[1]
 EVERY = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
-LEAST = {"sources": 1, "scorers": 5, "captioners": 2, "methods": 2, "metrics": 3}
+LEAST = {"sources": 1, "scorers": 5, "captioners": 2, "methods": 5, "metrics": 6}
 
 
 def of(*kinds):
@@ -85,10 +85,17 @@ def test_a_captioner_keeps_its_contract(kind, name):
 
 @of("methods")
 def test_a_method_keeps_its_contract(kind, name):
-    parameters = inspect.signature(load(kind, name).train).parameters
-    assert list(parameters)[:4] == ["unet", "examples", "scheduler", "settings"]
+    module = load(kind, name)
+    helper = {"unet": ["scheduler"], "vae": [], "clip": ["processor"], "blip": ["processor"]}[module.LEARNS]
+    parameters = inspect.signature(module.train).parameters
+    given = [module.LEARNS, "examples", *helper, "settings"]
+    assert list(parameters)[: len(given)] == given
+    assert arguments(module.load) == [module.LEARNS, "folder"]
+    assert ("latents" if module.LEARNS == "unet" else "pixels") == module.EXAMPLES
+    if module.EXAMPLES == "pixels":
+        assert arguments(module.losses)[: 2 + len(helper)] == [module.LEARNS, "batch", *helper]
     assert {"folder", "on_checkpoint", "say", "header", "progress"} <= set(parameters)
-    assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in list(parameters.values())[4:])
+    assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for one in list(parameters.values())[len(given) :])
 
 
 @of("metrics")

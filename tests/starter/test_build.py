@@ -1,110 +1,135 @@
-import hashlib
 import json
+from contextlib import contextmanager
 
 import pytest
+import yaml
 from diffusers import StableDiffusionPipeline
-from transformers import BlipForConditionalGeneration, BlipProcessor, CLIPModel, CLIPProcessor
 
 from pipeline import models
-from pipeline.model_files import latent_scale
-from pipeline.starter import blip, build, clip, judge, pictures, quality, unet, vae
+from pipeline.errors import InputError, ModelError
+from pipeline.imaging import decode
+from pipeline.stage import Tools
+from pipeline.starter import build, parts
+from pipeline.starter.pictures import picture
+from pipeline.steps import evaluate
+
+SCALE = 0.001
 
 
-def small(patch):
-    """The build in seconds: pools of a few pictures, and little measured."""
-    for module in (vae, clip, blip):
-        patch.setattr(module, "POOL", 48)
-    patch.setattr(vae, "SPREAD_OF", 16)
-    patch.setattr(build, "CAPTIONS", 300)
-    examples, painted = unet.examples, quality.painted
-    patch.setattr(unet, "examples", lambda *parts: examples(*parts, count=32))
-    patch.setattr(quality, "painted", lambda folder, seer: painted(folder, seer, count=2))
-    patch.setattr(judge, "BATCH", 4)
-    patch.setattr(quality, "STEPS", 2)
-    for module, name in ((vae, "psnr"), (clip, "retrieval"), (blip, "accuracy"), (quality, "judged")):
-        patch.setattr(module, name, few(getattr(module, name)))
+def few(patch, folder):
+    """The build in seconds: few pictures, small batches, and little measured."""
+    recipes = folder / "recipes"
+    recipes.mkdir(exist_ok=True)
+    for path in build.RECIPES.glob("starter-*.yaml"):
+        data = yaml.safe_load(path.read_text())
+        data["train"]["batch_size"] = 4
+        data["split"] = {"held_out": 0.2, "min_groups": 2}
+        if "evaluate" in data:
+            data["evaluate"] |= {"prompts": ["a red circle"], "seeds": [1], "steps": 1}
+        (recipes / path.name).write_text(yaml.safe_dump(data))
+    patch.setattr(build, "RECIPES", recipes)
+    patch.setattr(build, "LEAST_PICTURES", 12)
+    patch.setattr(evaluate, "MOST_SEEN", 4)
+    patch.setattr(evaluate, "MOST_PICTURES", 4)
+    patch.setattr(parts, "CAPTIONS", 300)
+    patch.setattr(parts, "measure", lambda weights, work, *, scale, say: {"looked": weights.name, "scale": scale})
 
 
-def few(measure):
-    return lambda *parts: measure(*parts, count=4)
+def built(folder, said, **more):
+    @contextmanager
+    def tools(workspace):
+        yield Tools(workspace, workers=1, say=said.append)
 
-
-def shas(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*.safetensors"))
-    }
+    return json.loads(build.build(folder, tools=tools, scale=SCALE, **more))
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("starter")
-    said = []
+def done(tmp_path_factory):
+    folder, said = tmp_path_factory.mktemp("starter"), []
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
-        told = build.build(folder, scale=0.001, say=said.append)
-    return folder, told, said
+        few(patch, folder)
+        return folder, built(folder / "all", said), said
 
 
-def test_it_writes_a_record_of_steps_time_and_quality(built):
-    folder, told, said = built
-    record = json.loads((folder / "weights" / "record.json").read_text())
-    assert json.loads(told) == record
-    assert record["steps"] == {name: max(2, round(count / 1000)) for name, count in build.STEPS.items()}
-    assert set(record["seconds"]) == set(build.STEPS)
-    measured = record["measured"]
-    assert 0 < measured["vae_psnr_db"] < 30
-    assert 0 <= measured["clip_retrieval_of_100"] <= 1
-    assert set(measured["unet_right"]) == set(measured["judge_right"]) == {*quality.ALONE, "both_colors"}
-    assert any("unet: done" in line for line in said)
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.safetensors"))}
 
 
-def test_diffusers_opens_and_runs_what_it_writes(built):
-    folder = built[0] / "weights"
-    pipe = StableDiffusionPipeline.from_pretrained(folder / "sd", safety_checker=None, local_files_only=True)
+def test_it_writes_a_record_of_steps_time_losses_and_quality(done):
+    folder, record, said = done
+    assert json.loads((folder / "all" / "weights" / "record.json").read_text()) == record
+    assert set(record) == {*build.PARTS, "measured"}
+    for part in build.PARTS:
+        told = record[part]
+        assert told["steps"] == build.recipe(part, folder, scale=SCALE).train.steps >= 2
+        assert told["seconds"] > 0
+        assert all(loss > 0 for loss in told["losses"])
+        assert any("held-out" in name for name in told["measures"])
+        assert any(text.startswith(f"{part}: done in") for text in said)
+    assert record["measured"] == {"looked": "weights", "scale": SCALE}
+
+
+def test_diffusers_opens_and_runs_what_it_writes(done):
+    folder = done[0] / "all" / "weights"
+    pipe = StableDiffusionPipeline.from_pretrained(folder / "sd", local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
-    (image,) = pipe("a red circle", num_inference_steps=2, height=64, width=64).images
+    (image,) = pipe("a red circle", num_inference_steps=1, height=64, width=64).images
     assert image.size == (64, 64)
 
 
-def test_transformers_opens_clip_and_blip_with_their_processors(built):
-    folder = built[0] / "weights"
-    picture = pictures.picture(1, side=96).pixels
-    clip_inputs = CLIPProcessor.from_pretrained(folder / "clip", local_files_only=True)(
-        text=["a red circle"], images=[picture], padding=True, truncation=True, return_tensors="pt"
-    )
-    made = CLIPModel.from_pretrained(folder / "clip", local_files_only=True).float()(**clip_inputs)
-    assert made.logits_per_text.shape == (1, 1)
-    processor = BlipProcessor.from_pretrained(folder / "blip", local_files_only=True)
-    inputs = processor(images=[picture], return_tensors="pt")
-    assert inputs.pixel_values.shape == (1, 3, 64, 64)
-    said = BlipForConditionalGeneration.from_pretrained(folder / "blip", local_files_only=True).float()
-    assert said.generate(**inputs, max_new_tokens=4).shape[0] == 1
+def test_gesso_takes_all_of_it(done):
+    folder = done[0] / "all" / "weights"
+    scorer, seen = models.load_clip(str(folder / "clip"))
+    assert len(seen.tokenizer) == scorer.config.text_config.vocab_size
+    captioner, spoken = models.load_blip(str(folder / "blip"))
+    pixels = spoken.image_processor(images=[picture(1, side=96).pixels], return_tensors="pt")
+    assert captioner.generate(**pixels, max_new_tokens=3).shape[0] == 1
+    assert models.load_unet(str(folder / "sd")).config.cross_attention_dim == scorer.config.text_config.hidden_size
+    assert models.load_scheduler(str(folder / "sd")).config.beta_end == 0.02
 
 
-def test_gesso_takes_it_for_a_base_model(built):
-    folder = built[0] / "weights"
-    scale, shift = latent_scale(folder / "sd")
-    assert scale > 0
-    assert shift == 0
-    scheduler = models.load_scheduler(str(folder / "sd"))
-    assert scheduler.config.beta_end == unet.scheduler().config.beta_end
+def test_the_text_encoder_is_clips_own_and_the_vae_has_its_measured_scale(done):
+    folder = done[0] / "all" / "weights"
+    encoder, _ = models.load_text_encoder(str(folder / "sd"))
+    own = models.load_clip(str(folder / "clip"))[0].text_model.state_dict()
+    assert all((value == own[name]).all() for name, value in encoder.state_dict().items())
+    assert models.load_vae(str(folder / "sd")).config.scaling_factor != 0.18215
 
 
-def test_it_goes_on_where_it_was_and_ends_with_the_same_weights(built, monkeypatch):
-    folder = built[0]
-    before = shas(folder / "weights")
-    assert len(before) == 5
-    small(monkeypatch)
-    said = []
-    build.build(folder, scale=0.001, say=said.append)
-    assert shas(folder / "weights") == before
-    assert not any("step 1/" in line for line in said)
+def test_built_again_nothing_is_trained_and_no_weight_changes(done, monkeypatch):
+    folder, _, _ = done
+    few(monkeypatch, folder)
+    before, said = files(folder / "all"), []
+    built(folder / "all", said)
+    assert files(folder / "all") == before
+    assert not any("going on" in text or "evaluate: step" in text for text in said)
 
 
-def test_the_text_encoder_is_clips_own(built):
-    folder = built[0] / "weights"
-    whole = CLIPModel.from_pretrained(folder / "clip", local_files_only=True)
-    encoder = build.text_encoder(whole)
-    again = whole.text_model.state_dict()
-    assert all((value == again[name]).all() for name, value in encoder.state_dict().items())
+def test_without_parts_there_are_pictures_and_architectures_and_no_more(done, monkeypatch):
+    folder, _, _ = done
+    few(monkeypatch, folder)
+    assert built(folder / "begun", [], only=()) == {}
+    assert len(list((folder / "begun" / "pictures" / "seen").glob("*.png"))) == 20
+    assert decode((folder / "begun" / "pictures" / "told" / "00000.png").read_bytes()).pixels.shape == (64, 64, 3)
+    assert not list((folder / "begun").rglob("*.safetensors"))
+    with pytest.raises(ModelError, match=r"no vae/config\.json"):
+        built(folder / "begun", [], only=["unet"])
+
+
+def test_another_scale_in_the_same_folder_and_unknown_parts_are_refused(done, monkeypatch):
+    folder, _, _ = done
+    few(monkeypatch, folder)
+    with pytest.raises(InputError, match=r"--parts.*There are: vae, clip, blip, unet"):
+        built(folder / "other", [], only=["sound"])
+    with pytest.raises(InputError, match=r"--steps-scale.*go on with 0.001"):
+        build._check(folder / "all", 0.5, ())
+
+
+@pytest.mark.parametrize("part", build.PARTS)
+def test_a_recipe_asks_for_the_parts_own_method_in_the_folder(part, tmp_path):
+    whole, half = build.recipe(part, tmp_path), build.recipe(part, tmp_path, scale=0.5)
+    assert whole.train.method == {"unet": "full"}.get(part, part)
+    assert half.train.steps == round(whole.train.steps / 2)
+    assert all(source.path.is_relative_to(tmp_path) for source in whole.sources)
+    assert whole.base_model.id.startswith(str(tmp_path))
+    assert whole.base_model.scratch == (part != "blip")
