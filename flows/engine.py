@@ -1,5 +1,6 @@
 """Takes a recipe through its steps, as Prefect flows or as plain functions, and tells how it ended."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -96,6 +97,8 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> dict[str, Any]:
     from flows.run_all import run_all
 
     place = str(run.workspace.root)
+    if sys.stderr.isatty():  # its server takes its time, and nothing else is heard of meanwhile
+        click.echo("starting Prefect; `--engine plain` does without it", err=True)
     try:
         if part == "run":
             state = run_all(place, run.id, return_state=True)
