@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from pipeline import bootstrap, plugins
 from pipeline.manifest import Row, digest, read_table, table_of
-from pipeline.metrics import clip_image, clip_score, stable_loss
 from pipeline.model_files import locate, weights_hash
 from pipeline.run import Run
 from pipeline.stage import Tools, note
@@ -187,11 +186,11 @@ def compare(losses: Sequence[Row], scores: Sequence[Row], last: int) -> list[Row
     for split in ("held_out", "train") if held_out else ("train",):
         pairs = _pairs([row for row in losses if row["split"] == split], ("sample_id",), "loss", last)
         of = "held-out pictures" if split == "held_out" else "training pictures"
-        found.append(_metric("stable loss", of, pairs, stable_loss))
-    for metric, module in (("clip_image", clip_image), ("clip_score", clip_score)):
+        found.append(_metric("stable_loss", of, pairs))
+    for metric in ("clip_image", "clip_score"):
         pairs = _pairs([row for row in scores if row["metric"] == metric], ("prompt", "seed"), "value", last)
         if pairs:
-            found.append(_metric(metric.replace("_", " "), "samples", pairs, module))
+            found.append(_metric(metric, "samples", pairs))
     return found
 
 
@@ -205,19 +204,20 @@ def _pairs(rows: Sequence[Row], key: Sequence[str], value: str, last: int) -> li
     ]
 
 
-def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]], module: Any) -> Row:  # noqa: ANN401 (a plug-in)
+def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]]) -> Row:
+    said = plugins.facts("metrics", name)
     before, after = zip(*pairs, strict=True)
     interval = bootstrap.paired(before, after)
     return {
-        "name": name,
+        "name": name.replace("_", " "),
         "of": of,
         "before": float(np.mean(before)),
         "after": float(np.mean(after)),
         "difference": interval.difference,
         "low": interval.low,
         "high": interval.high,
-        "higher_is_better": module.HIGHER_IS_BETTER,
-        "note": module.DESCRIPTION,
+        "higher_is_better": said["HIGHER_IS_BETTER"],
+        "note": said["DESCRIPTION"],
     }
 
 
