@@ -15,6 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.arrow import leave_pandas_out
+
+leave_pandas_out()
+
 Row = dict[str, Any]
 
 ORIGINS = pa.schema(

@@ -6,6 +6,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.arrow import leave_pandas_out
+
+leave_pandas_out()
+
 
 def array(image: Image.Image) -> NDArray[np.uint8]:
     """An RGB image's pixels, height x width x 3, in memory of their own.

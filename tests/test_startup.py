@@ -83,13 +83,13 @@ def test_looking_at_a_workspace_is_cheap(work, command):
 def test_preparing_needs_no_model(work, tmp_path):
     recipe, _ = work
     asked = ["prepare", recipe, "--until", "select", "--engine", "plain", "--workspace", tmp_path / "new"]
-    assert imports({*MODELS, "prefect", "tensorboard", "albumentations"}, *asked) == []
+    assert imports({*MODELS, "prefect", "tensorboard", "albumentations", "pandas"}, *asked) == []
 
 
 def test_a_run_that_finds_everything_done_loads_no_model(work):
     recipe, workspace = work
     asked = ["run", recipe, "--engine", "plain", "--workspace", workspace]
-    assert imports({*MODELS, "prefect", "tensorboard", "albumentations", "huggingface_hub"}, *asked) == []
+    assert imports({*MODELS, *SLOW - {"scipy"}, "prefect"}, *asked) == []
 
 
 def test_what_computes_does_import(work, tmp_path):
