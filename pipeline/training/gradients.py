@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.errors import GessoError
 from pipeline.training import checkpoints
@@ -57,15 +57,10 @@ class Gradients:
             losses = self._losses(batch, turn)
             self.accelerator.backward(losses.sum() / count)
             passes.append((batch, losses.detach()))
-        total = sum(torch.cat([losses for _, losses in passes]).tolist())
+        total = math.fsum(torch.cat([losses for _, losses in passes]).tolist())
         if not math.isfinite(total):
             raise GessoError(self._not_finite(step, passes))
         return total / count
-
-    def clip(self, parameters: list[nn.Parameter]) -> float:
-        """Clip the gradient's norm as the settings say; return the norm that it had."""
-        limit = self.settings.max_grad_norm or float("inf")
-        return float(self.accelerator.clip_grad_norm_(parameters, limit))
 
     def _losses(self, batch: Batch, turn: int) -> Tensor:
         drawn = draw(
@@ -79,7 +74,10 @@ class Gradients:
         ).to(self.accelerator.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
         # dropout inside the model reads the global stream, which must not repeat the noise's
-        torch.manual_seed(seed_of(self.settings.seed, turn, DROPOUT))
+        seed = seed_of(self.settings.seed, turn, DROPOUT)
+        torch.default_generator.manual_seed(seed)
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         with self.accelerator.autocast():
             answer = self.unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
         return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
