@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -44,6 +45,7 @@ class Progress:
     """Shows how far stages are; at the end of its with-block no bar is left, whatever happened.
 
     A terminal that is `dumb` (`$TERM`) gets plain lines. Everything that is said stands in the run's log, too.
+    A terminal that has gone away, or a pipe that nobody reads, ends nothing.
     """
 
     def __init__(self) -> None:
@@ -61,17 +63,18 @@ class Progress:
         has `done` and `total` equal.
         """
         if self._bars and total:
-            with self._lock:
+            with self._lock, suppress(OSError):
                 self._bar(name, done, total, note)
         self._line(name, done, total, note)
 
     def say(self, text: str) -> None:
         """Print a line without disturbing a bar."""
         log.info(text)
-        if self._bars:
-            tqdm.write(text, file=sys.stderr)
-        else:
-            click.echo(text, err=True)
+        with suppress(OSError):
+            if self._bars:
+                tqdm.write(text, file=sys.stderr)
+            else:
+                click.echo(text, err=True)
 
     def __enter__(self) -> Self:
         if self._bars:
@@ -84,15 +87,16 @@ class Progress:
         self._ended.set()
         if self._bars:
             self._clock.join()
-        for bar in self._shown.values():
-            bar.close()
+        with suppress(OSError):
+            for bar in self._shown.values():
+                bar.close()
         self._shown.clear()
         self._paces.clear()
 
     def _tick(self) -> None:
         """Let the clocks of bars go on while a batch takes its time."""
         while not self._ended.wait(TICK_SECONDS):
-            with self._lock:
+            with self._lock, suppress(OSError):
                 for bar in self._shown.values():
                     bar.refresh()
 
