@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -78,27 +79,32 @@ def gather(photos: Path, folder: Path, count: int) -> None:
             shutil.copyfile(path, folder / f"{number:05}{path.suffix.lower()}")
 
 
+def timed(command: list[str]) -> tuple[str, dict[str, float]]:
+    """What a command prints, its seconds, and those that processors worked for it and its children."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return said, {"whole": seconds, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+
+
 def gesso(folder: Path, scratch: Path) -> dict[str, float]:
     """Seconds of the whole command, and of that what its stages did not take: starting, checking, deciding."""
     recipe, workspace = scratch / "recipe.yaml", scratch / "work"
     shutil.rmtree(workspace, ignore_errors=True)
     recipe.write_text(RECIPE.format(folder=folder))
     command = [str(Path(sys.executable).with_name("gesso")), "prepare", str(recipe), "--until", "select"]
-    began = time.monotonic()
-    subprocess.run([*command, "--engine", "plain", "--workspace", str(workspace)], check=True, capture_output=True)
-    whole = time.monotonic() - began
+    _, taken = timed([*command, "--engine", "plain", "--workspace", str(workspace)])
     opened = Workspace.open(workspace)
     (run,) = (Run.open(opened, path.name) for path in opened.runs.iterdir())
     stages = {stat.name: stat.seconds for stat in run.stats()}
-    return {"whole": whole, "start": whole - sum(stages.values()), **stages}
+    return {**taken, "start": taken["whole"] - sum(stages.values()), **stages}
 
 
 def peers(folder: Path, python: Path) -> dict[str, Any]:
     """Seconds of the peers' script, and what it says of itself."""
     script = Path(__file__).with_name("_clean_and_dedup.py")
-    began = time.monotonic()
-    done = subprocess.run([str(python), str(script), str(folder)], check=True, capture_output=True, text=True)
-    return {"whole": time.monotonic() - began, **json.loads(done.stdout.splitlines()[-1])}
+    said, taken = timed([str(python), str(script), str(folder)])
+    return {**taken, **json.loads(said.splitlines()[-1])}
 
 
 def parts(paths: list[Path]) -> dict[str, float]:
@@ -133,7 +139,7 @@ def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="folder of pictures, searched recursively; default: drawn ones")
-    parser.add_argument("--count", type=int, default=160, help="how many pictures, at least")
+    parser.add_argument("--count", type=int, default=240, help="how many pictures, at least")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument(
         "--peers", type=Path, default=ROOT / ".benchmarks" / "bin" / "python", help="Python that has the peers"
@@ -156,6 +162,7 @@ def main() -> None:
     ratios = [
         {
             "peers": other["whole"] / own["whole"],
+            "cpu": other["cpu"] / own["cpu"],
             "steady": (other["whole"] - other["seconds_imports"]) / (own["whole"] - own["start"]),
             "measure": part["measure"] / part["bare"],
             "decode": part["decode"] / part["bare"],
@@ -171,6 +178,7 @@ def main() -> None:
         "limit_decode": 0.15,
         "decode_ratio": middle(ratios, "decode"),
         "ratio_to_peers_without_start": middle(ratios, "steady"),
+        "ratio_to_peers_cpu": middle(ratios, "cpu"),
         "photos": asked.photos.resolve().name if asked.photos else "drawn",
         "pictures": len(paths),
         "megapixels": round(statistics.mean(megapixels), 2),
