@@ -28,7 +28,7 @@ demo: setup ## Run the whole chain on starter pictures and models, offline
 	.venv/bin/gesso demo $(ARGS)
 
 test: setup ## Run the tests, but for those that need a model hub
-	.venv/bin/pytest -n 2 -m "not hub" $(ARGS)
+	.venv/bin/pytest -n 2 -m "not hub and not every" $(ARGS)
 
 check: setup ## Check style, types and who imports whom
 	.venv/bin/ruff check .
@@ -40,17 +40,22 @@ lock: $(UV) ## Pin what pyproject.toml asks for, keeping present pins (ARGS=--up
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra dev pyproject.toml -o requirements.lock $(ARGS)
 
-benchmarks: setup ## Run every benchmark, one after the other
+benchmarks: setup .benchmarks/.installed ## Run every benchmark, one after the other, with peers in .benchmarks
 	@for file in $(BENCHMARKS); do .venv/bin/python $$file $(ARGS) || exit 1; done
 
 clean: ## Remove what setup installed and the tools' caches; never a workspace
-	rm -rf .uv .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .uv .venv .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later with venv was found. Name one: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv --clear .uv
 	awk '/^[^ #]/ {wanted = /^uv==/} wanted' requirements.lock > .uv/requirements.txt
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .uv/requirements.txt
+
+.benchmarks/.installed: tests/benchmarks/peers.txt | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) .benchmarks
+	VIRTUAL_ENV=.benchmarks $(UV) pip install --quiet --requirement tests/benchmarks/peers.txt
+	touch $@
 
 .venv/.installed: requirements.lock pyproject.toml | $(UV)
 	test -x .venv/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) .venv

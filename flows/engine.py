@@ -1,5 +1,6 @@
 """Takes a recipe through its steps, as Prefect flows or as plain functions, and tells how it ended."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -94,13 +95,18 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> dict[str, Any]:
     """Do the steps as a flow; what is to be said of one that did not complete."""
     from flows.chain import chain
     from flows.run_all import run_all
+    from flows.server import ServerError, server
 
     place = str(run.workspace.root)
+    if sys.stderr.isatty():  # its server takes its time, and nothing else is heard of meanwhile
+        click.echo("starting Prefect; `--engine plain` does without it", err=True)
     try:
-        if part == "run":
-            state = run_all(place, run.id, return_state=True)
-        else:
-            state = chain(place, run.id, list(steps), return_state=True)
-    except RuntimeError as error:  # what Prefect raises where its server does not start or is not there
+        # not Prefect's temporary server, which a terminal's Ctrl-C reaches, too: the flows would wait for it in vain
+        with server(run.workspace.root):
+            if part == "run":
+                state = run_all(place, run.id, return_state=True)
+            else:
+                state = chain(place, run.id, list(steps), return_state=True)
+    except (RuntimeError, ServerError) as error:  # the server does not start, or the one that is named is not there
         raise EndedError(f"Prefect: {error} `--engine plain` does without it.", 1) from error
     return {} if state.is_completed() else {"exit_code": 1, "message": state.message or f"the flow is {state.name}"}

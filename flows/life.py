@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-
 from flows.show import why
 from pipeline.errors import InputError
 from pipeline.manifest import Row, read_table
@@ -59,8 +57,7 @@ def _runs_with(run: Run, sample_id: str) -> list[dict[str, Any]]:
     """The workspace's runs whose training set has the picture, each with the training that it ended in, if any."""
     found = []
     for path in sorted(run.workspace.runs.glob("*/views.parquet")):
-        ids = read_table(path, columns=["sample_id"])["sample_id"]
-        if pc.any(pc.equal(ids, sample_id)).as_py():
+        if sample_id in read_table(path, columns=["sample_id"])["sample_id"].to_pylist():
             training = Run.open(run.workspace, path.parent.name).json("training").get("folder")
             found.append({"run": path.parent.name, "training": training})
     return found

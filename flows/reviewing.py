@@ -48,7 +48,7 @@ class Applied:
 
     def value(self) -> dict[str, Any]:
         """For a script: `run`, `dry_run`, `applied`, and captions by kind: `edited`, `accepted`, ... and `stale`."""
-        kinds = {kind: self.changes.count(kind) for kind in merging.KINDS}
+        kinds: dict[str, int] = {kind: self.changes.count(kind) for kind in merging.KINDS}
         rest = {"unchanged": self.changes.unchanged, "stale": len(self.changes.stale)}
         return {"run": self.run.id, "dry_run": self.dry_run, "applied": self.decisions, **kinds, **rest}
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pipeline.errors import GessoError
@@ -22,6 +24,10 @@ START_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 
+class ServerError(GessoError):
+    """Prefect's server does not start."""
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """The address of the Prefect server in use; without `PREFECT_API_URL`, of one that ends with the with-block.
@@ -29,7 +35,7 @@ def server(folder: Path) -> Iterator[str]:
     That one listens on a free port of this machine alone; its database and its log lie in `folder`.
 
     Raises:
-        GessoError: it does not start.
+        ServerError: it does not start.
     """
     if named := PREFECT_API_URL.value():
         yield named
@@ -52,7 +58,10 @@ def server(folder: Path) -> Iterator[str]:
     try:
         _wait(child, address, log)
         with temporary_settings({PREFECT_API_URL: address}):
-            yield address
+            try:
+                yield address
+            finally:
+                _tell_the_rest()
     finally:
         child.terminate()
         try:
@@ -60,6 +69,12 @@ def server(folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _tell_the_rest() -> None:
+    """Send waiting events and logs while the server is there; at exit Prefect would try for half a minute, in vain."""
+    EventsWorker.drain_all(STOP_SECONDS)
+    APILogWorker.drain_all(STOP_SECONDS)
 
 
 def _end_with_parent() -> None:
@@ -81,4 +96,4 @@ def _wait(child: subprocess.Popen[bytes], address: str, log: Path) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise GessoError(f"Prefect's server did not start; why is in {log}")
+    raise ServerError(f"its server did not start; why is in {log}.")

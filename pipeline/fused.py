@@ -71,7 +71,10 @@ def measure(
 
     with ThreadPoolExecutor(tools.workers) as pool:
         for part in cut(todo, "measure", tools):
-            made = list(pool.map(look, part))
+            made = []
+            for rows in pool.map(look, part):
+                made.append(rows)
+                tools.advance(len(made))
             for place, (measurer, _) in enumerate(measurers):
                 lacking = [index for index, one in enumerate(part) if wanted[one] in missing[place]]
                 if lacking:

@@ -22,7 +22,6 @@ from pathlib import PurePath
 
 import cv2
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -32,6 +31,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from pipeline import unpack
 from pipeline.colours import sample_bits, to_srgb
 from pipeline.errors import GessoError, PictureError
 
@@ -150,7 +150,7 @@ def decode(data: bytes, *, name: str = "", limits: Limits = Limits()) -> Canonic
         with _OPENERS[content](io.BytesIO(data)) as opened:
             _check_size(opened.size, limits)
             image, notes = _canonical(opened)
-        pixels = _array(image)
+        pixels = unpack.array(image)
     except PictureError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -284,18 +284,6 @@ def _lying_extension(name: str, content: str) -> list[str]:
     if not suffix or _EXTENSIONS.get(suffix) == content:
         return []
     return [f"extension says {suffix[1:]}, content is {content}"]
-
-
-def _array(image: Image.Image) -> Pixels:
-    """An RGB image's pixels. By way of Arrow where the image lies in one block of memory (16 MiB at most).
-
-    Pillow keeps four bytes a pixel, and takes more than twice as long to pack them into three as OpenCV does.
-    """
-    try:
-        padded = pa.array(image).flatten().to_numpy()
-    except ValueError:
-        return np.array(image)
-    return np.asarray(cv2.cvtColor(padded.reshape(image.height, image.width, 4), cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def _proxy(pixels: Pixels) -> Pixels:

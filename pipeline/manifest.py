@@ -7,13 +7,19 @@ the order of rows.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from pipeline.arrow import leave_pandas_out
+from pipeline.errors import DiskError
+
+leave_pandas_out()
 
 Row = dict[str, Any]
 
@@ -91,10 +97,33 @@ def read_table(*paths: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of Parquet files of one schema, one file after the other; all columns, or those named.
 
     File by file, since pyarrow's datasets, which `pyarrow.parquet.read_table` uses, import pandas: nearly a second.
+
+    Raises:
+        DiskError: a file is damaged.
     """
     return pa.concat_tables([_read(path, columns) for path in paths])
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> pa.Table:
-    with pq.ParquetFile(path) as file:
+    with sound(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         return file.read(None if columns is None else list(columns))
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Within the block, what shows that a Parquet file is damaged is an error that names it and says what to do.
+
+    Raises:
+        DiskError: it is cut off, or a page of it has not the checksum with which it was written.
+    """
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None):  # the system's, not the reader's
+            raise
+        raise DiskError(
+            "this file is damaged",
+            field=str(path),
+            value=str(error).partition("\n")[0],
+            remedy="Delete it, then run the same command again; what it held is computed anew.",
+        ) from error

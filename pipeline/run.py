@@ -41,7 +41,6 @@ class Run:
     def create(cls, workspace: Workspace, recipe: Recipe, *, command: str) -> "Run":
         """Begin a new run; `command` is what a person would type to do it again."""
         run = cls(workspace, _new_id(workspace, recipe), recipe)
-        write_bytes(run.folder / "recipe.yaml", recipe.yaml().encode())
         run.save_json(
             "run",
             {
@@ -54,6 +53,7 @@ class Run:
                 | {name: _version(name) for name in PACKAGES},
             },
         )
+        write_bytes(run.folder / "recipe.yaml", recipe.yaml().encode())  # last: by it `open` knows a run
         return run
 
     @classmethod

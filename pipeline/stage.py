@@ -20,6 +20,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -74,6 +75,8 @@ class Tools:
     dtype: str = "float32"
     workers: int = 2
     progress: Callable[..., None] = lambda stage, done, total, note="": None  # noqa: ARG005 (names say what comes)
+    advance: Callable[[int], None] = lambda rows: None  # noqa: ARG005
+    """Tells how many rows of the shard at hand are done; for stages whose shards take long."""
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     stats: list[StageStat] = field(default_factory=list)
 
@@ -166,11 +169,16 @@ def cut(todo: Sequence[Item], name: str, tools: Tools, *, shard: int = SHARD) ->
         tools.progress(name, 0, total)
     for number, start in enumerate(range(0, total, shard), 1):
         began, part = time.monotonic(), todo[start : start + shard]
+        tools.advance = partial(_advance, tools, name, start, total)
         yield part
         seconds = time.monotonic() - began
         rate = len(part) / max(seconds, 1e-9)
         log.info("%s: shard %d of %d, %d rows, %.1f s, %.1f rows/s", name, number, count, len(part), seconds, rate)
         tools.progress(name, start + len(part), total)
+
+
+def _advance(tools: Tools, name: str, start: int, total: int, rows: int) -> None:
+    tools.progress(name, start + rows, total)
 
 
 def warn(name: str, picture: str, error: str) -> None:

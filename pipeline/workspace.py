@@ -173,7 +173,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Make `path` a Parquet file of `table`, by rename, in row groups of at most about 8 MB."""
     rows = max(1, ROW_GROUP_BYTES * len(table) // max(1, table.nbytes))
     with atomic.file(path) as part:
-        pq.write_table(table, part, row_group_size=rows, compression="zstd")
+        pq.write_table(table, part, row_group_size=rows, compression="zstd", write_page_checksum=True)
 
 
 def _text(path: Path) -> str:

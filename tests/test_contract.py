@@ -109,4 +109,4 @@ def test_a_metric_keeps_its_contract(kind, name):
 @of("sources")
 def test_a_source_keeps_its_contract(kind, name):
     module = load(kind, name)
-    assert arguments(module.scan) == ["source", "position", "workspace"]
+    assert arguments(module.scan) == ["source", "position", "workspace", "on_read", "progress"]

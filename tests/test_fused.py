@@ -170,3 +170,11 @@ def test_a_stopped_measuring_keeps_what_it_committed(tools, monkeypatch):
 
 def test_nothing_to_measure(tools):
     assert len(fused.measure([(mean(), Params())], {}, tools)["mean"].table()) == 0
+
+
+def test_every_picture_is_told(tools):
+    told = []
+    tools.progress = lambda *told_now: told.append(told_now)
+    fused.measure([(mean(), Params())], pictures(tools, 1, 2, 3), tools)
+    assert [done for _, done, _ in told] == [0, 1, 2, 3, 3]
+    assert {(name, total) for name, _, total in told} == {("measure", 3)}

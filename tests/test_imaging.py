@@ -300,23 +300,6 @@ def test_broken_metadata_is_neither_an_error_nor_a_line_on_the_terminal():
         assert (there.returncode, there.stdout + there.stderr) == (0, b"")
 
 
-@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99))
-def test_pixels_by_arrow_are_pillows_own(height, width, seed):
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    assert (imaging._array(Image.fromarray(pixels)) == pixels).all()
-
-
-def test_pixels_of_a_picture_in_several_blocks_are_pillows_own():
-    # 5 megapixels take 20 MB of four bytes a pixel, more than Pillow's largest block
-    pixels = np.random.default_rng(0).integers(0, 256, (2000, 2500, 3), np.uint8)
-    image = Image.fromarray(pixels)
-    with pytest.raises(ValueError, match=r"contiguous|block"):
-        image.__arrow_c_array__()
-    found = decode(saved(image, "BMP")).pixels
-    assert (found == pixels).all()
-    assert not found.flags.writeable
-
-
 def test_the_histogram_counts_every_pixel_of_the_luma():
     seen = decode(saved(SCENE))
     assert (seen.histogram == np.bincount(seen.luma.ravel(), minlength=256)).all()

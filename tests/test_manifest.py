@@ -1,12 +1,15 @@
 import math
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import DiskError
 from pipeline.manifest import by, digest, join, logical_digest, read_table, table_of
+from pipeline.workspace import write_table
 
 rows_of_samples = st.lists(
     st.fixed_dictionaries({"n": st.integers(-9, 9), "text": st.none() | st.text(max_size=3)}), max_size=8
@@ -99,3 +102,22 @@ def test_files_are_read_one_after_the_other(tmp_path):
     pq.write_table(whole.slice(4), paths[1])
     assert read_table(*paths).equals(whole)
     assert read_table(*paths, columns=["text"]).equals(whole.select(["text"]))
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_or_a_missing_end_is_noticed_and_the_file_named(tmp_path, at):
+    path = tmp_path / "t.parquet"
+    write_table(path, pa.table({"a": np.random.default_rng(1).integers(0, 2**60, 5000)}))
+    data = path.read_bytes()
+    place = int(at * len(data))
+    path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    with pytest.raises(DiskError, match=r"t\.parquet: this file is damaged .*Delete it"):
+        read_table(path)
+    path.write_bytes(data[:place])
+    with pytest.raises(DiskError, match=r"t\.parquet: this file is damaged"):
+        read_table(path)
+
+
+def test_a_file_that_is_not_there_is_no_damage(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "t.parquet")

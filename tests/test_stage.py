@@ -213,6 +213,18 @@ def test_progress_counts_to_the_end(tools):
     assert len(told) == 4
 
 
+def test_a_stage_may_tell_how_far_it_is_within_a_shard(tools):
+    class Slow(Stage):
+        def run(self, rows, params, tools):
+            tools.advance(1)
+            return super().run(rows, params, tools)
+
+    told = []
+    tools.progress = lambda *told_now: told.append(told_now)
+    ensure(Slow(), rows(*range(5)), Params(), tools, shard=3)
+    assert [done for _, done, _ in told] == [0, 1, 3, 4, 5]
+
+
 def test_each_shard_and_each_failure_is_logged(tools, caplog):
     caplog.set_level("INFO", logger="pipeline.stage")
     ensure(Stage(), rows(*range(11, 16)), Params(), tools, shard=3)

@@ -6,6 +6,8 @@ area averaging, so that it does not depend on a library's resampling. It sees no
 are one to it. So the mean colours of the four quarters are kept beside it, for whoever wants to tell them apart.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical, Pixels
 
-VERSION = 2
+VERSION = 3
 ADDS = pa.schema(
     [
         pa.field("perceptual__hash", pa.uint64(), metadata={b"description": b"DCT hash of the luma, 64 bits"}),
@@ -98,13 +100,13 @@ def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArr
 
 
 def _quarters(proxy: Pixels) -> int:
-    height, width = proxy.shape[0] // 2, proxy.shape[1] // 2
-    if proxy.shape[:2] == (2 * height, 2 * width):
-        # what the resize below gives, five times as fast
-        halves = [cv2.reduce(half, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S) for half in (proxy[:height], proxy[height:])]
-        sums = np.float32(np.reshape(halves, (2, 2, width, 3)).sum(axis=2))
-        quarters = np.rint(sums * np.float32(1 / (height * width))).astype(np.uint8)
-    else:
-        quarters = np.asarray(cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA), np.uint8)
-    means = quarters.ravel() // _STEP
-    return sum(int(mean) << 5 * place for place, mean in enumerate(means))
+    """Mean of each quarter and channel, cut to 5 bits; a middle row or column of an odd size belongs to both sides."""
+    halves = [cv2.reduce(half, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0] for half in _both_sides(proxy)]
+    sums = np.concatenate([side.sum(axis=0) for half in halves for side in _both_sides(half)])
+    size = len(_both_sides(proxy)[0]) * len(_both_sides(halves[0])[0])
+    return sum(mean << 5 * place for place, mean in enumerate((sums // (size * _STEP)).tolist()))
+
+
+def _both_sides(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    half = len(values) // 2
+    return values[: len(values) - half], values[half:]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,13 @@ def measure(
     rows: Sequence[int] | None = None,
     timesteps: Sequence[int] = TIMESTEPS,
     seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 (names say what comes)
 ) -> list[Loss]:
     """The loss of each row (all, if left out) at each timestep, ordered by row and timestep.
 
     Noise is drawn from the seed, the sample's id and the timestep, the latents are the posterior's mean and the
     captions are whole, so that a triple stays the same whatever else is measured. `unet` stays on its device and in
-    its mode.
+    its mode. `progress` is told how many of how many batches are done.
     """
     objective = Objective.of(scheduler).to(unet.device)
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -53,11 +54,17 @@ def measure(
         by_size[examples.sizes[row]].append(row)
     training = unet.training
     unet.eval()
+    batches = [
+        (same_size[start : start + BATCH], timestep)
+        for same_size in by_size.values()
+        for start in range(0, len(same_size), BATCH)
+        for timestep in timesteps
+    ]
     found = []
-    for same_size in by_size.values():
-        for start in range(0, len(same_size), BATCH):
-            for timestep in timesteps:
-                found += _losses(unet, examples, objective, same_size[start : start + BATCH], timestep, seed)
+    for done, (batch, timestep) in enumerate(batches):
+        progress(done, len(batches))
+        found += _losses(unet, examples, objective, batch, timestep, seed)
+    progress(len(batches), len(batches))
     unet.train(training)
     return sorted(found, key=lambda one: (one.row, one.timestep))
 

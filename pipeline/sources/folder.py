@@ -26,11 +26,17 @@ SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.i
 
 
 def scan(
-    source: Source, position: int, workspace: Workspace, *, on_read: Callable[[Path], object] = lambda _: None
+    source: Source,
+    position: int,
+    workspace: Workspace,
+    *,
+    on_read: Callable[[Path], object] = lambda _: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,  # noqa: ARG005 (names say what comes)
 ) -> list[Row]:
     """One row for each file below the folder, sorted by path; new and changed ones are read and stored.
 
-    A file whose size and time of change are as they were is trusted to be the same; `on_read` is told of the others.
+    A file whose size and time of change are as they were is trusted to be the same; `on_read` is told of the others,
+    and `progress` how many of how many files were seen to.
 
     Raises:
         InputError: the folder is not there, or a metadata file cannot be understood.
@@ -46,7 +52,9 @@ def scan(
     told = _metadata.read(_metadata_files(root))
     before, now = seen(root, workspace), []
     rows = []
-    for path, problem in _listing(root):
+    listed = list(_listing(root))
+    for place, (path, problem) in enumerate(listed):
+        progress(place, len(listed))
         beside = told.pop(path, None)
         try:
             if problem:
@@ -62,6 +70,7 @@ def scan(
         except (OSError, PictureError) as error:
             said = str(error) if isinstance(error, PictureError) else f"unreadable: {error.strerror or error}"
             rows.append({**_describe(path, source, position, beside, None), "error": said})
+    progress(len(listed), len(listed))
     for path, beside in told.items():
         said = f"missing: named in {shown(beside.where)}"
         rows.append({**_describe(path, source, position, beside, None), "error": said})

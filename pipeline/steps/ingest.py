@@ -1,5 +1,6 @@
 """Step: list every file of the sources and store the bytes of what is new."""
 
+import functools
 import time
 from pathlib import Path
 
@@ -18,9 +19,10 @@ def run(run: Run, tools: Tools) -> str:
     """
     began = time.monotonic()
     rows, read = [], list[Path]()
+    told = functools.partial(tools.progress, "ingest")
     for position, source in enumerate(run.recipe.sources):
         module = plugins.load("sources", source.kind, field=f"sources.{position}.kind")
-        rows += module.scan(source, position, run.workspace, on_read=read.append)
+        rows += module.scan(source, position, run.workspace, on_read=read.append, progress=told)
     if len({row["origin"] for row in rows}) != len(rows):
         raise InputError(
             "two sources name the same files",

@@ -69,6 +69,7 @@ def scores(run: Run, tools: Tools, painted: Sequence[Row], references: Sequence[
 def losses(run: Run, tools: Tools, unet: Any, pictures: Sequence[Row]) -> list[Row]:  # noqa: ANN401
     """The stable loss of whole pictures, given as rows of the training set, of both splits."""
     scheduler = load_scheduler(run)
+    told = functools.partial(tools.progress, "stable loss")
     found: list[Row] = []
     for split in ("train", "held_out"):
         wanted = {row["sample_id"] for row in pictures if row["split"] == split}
@@ -77,7 +78,7 @@ def losses(run: Run, tools: Tools, unet: Any, pictures: Sequence[Row]) -> list[R
         if rows:
             found += [
                 {"split": split, "sample_id": one.sample_id, "timestep": one.timestep, "loss": one.loss}
-                for one in stable_loss.measure(unet, data, scheduler, rows=rows)
+                for one in stable_loss.measure(unet, data, scheduler, rows=rows, progress=told)
             ]
     return found
 

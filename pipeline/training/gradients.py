@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.errors import GessoError
 from pipeline.training import checkpoints
@@ -51,19 +51,17 @@ class Gradients:
         for turn, rows in batches.items():
             batch = self.examples.batch(rows)
             # dropout inside the model reads the global stream, which must not repeat the noise's
-            torch.manual_seed(seed_of(self.settings.seed, turn, DROPOUT))
+            seed = seed_of(self.settings.seed, turn, DROPOUT)
+            torch.default_generator.manual_seed(seed)
+            if self.accelerator.device.type == "cuda":
+                torch.cuda.manual_seed(seed)
             losses = self.losses(batch, turn, self.accelerator.autocast())
             self.accelerator.backward(losses.sum() / count)
             passes.append((batch.ids, losses.detach()))
-        total: float = sum(torch.cat([losses for _, losses in passes]).tolist())
+        total = math.fsum(torch.cat([losses for _, losses in passes]).tolist())
         if not math.isfinite(total):
             raise GessoError(self._not_finite(step, passes))
         return total / count
-
-    def clip(self, parameters: list[nn.Parameter]) -> float:
-        """Clip the gradient's norm as the settings say; return the norm that it had."""
-        limit = self.settings.max_grad_norm or float("inf")
-        return float(self.accelerator.clip_grad_norm_(parameters, limit))
 
     def _not_finite(self, step: int, passes: Sequence[tuple[Sequence[str], Tensor]]) -> str:
         ids, losses = next((ids, losses) for ids, losses in passes if not losses.isfinite().all())

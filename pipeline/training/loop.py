@@ -84,7 +84,7 @@ def run(
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)
                 loss = gradients.accumulate(step)
-                norm = gradients.clip(parameters)
+                norm = optimizers.clip(accelerator, optimizer, limit=settings.max_grad_norm)
                 optimizer.step()
                 optimizer.zero_grad()
                 average.update()

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from pipeline.training.settings import TrainSettings
 
@@ -26,7 +27,7 @@ def build(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> torch.
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=MOMENTUM)
+        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=MOMENTUM, fused=True)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
 
 
@@ -34,6 +35,21 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group the learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: float) -> float:
+    """Have the next step taken with the gradients' norm clipped to `limit` (0: as it is); return the norm they have.
+
+    A fused optimizer divides by `grad_scale` as it reads the gradients, which spares a pass over all of them.
+    """
+    accelerator.unscale_gradients()
+    gradients = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
+    norm = get_total_norm(gradients)
+    if limit:
+        # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
+        inner: Any = getattr(optimizer, "optimizer", optimizer)
+        inner.grad_scale = ((norm + 1e-6) / limit).clamp(min=1.0)
+    return float(norm)
 
 
 def state(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[s
         moments = encode(np.stack([view.pixels for view in batch.values()]))
         for (place, view), one in zip(batch.items(), moments, strict=True):
             made[place] = _row(view, one)
+        tools.advance(sum(bool(one) for one in made))
 
     # the threads decode what comes while the model encodes what came; in the rows' order, so that batches are the same
     with ThreadPoolExecutor(tools.workers) as pool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import GessoError
-from pipeline.manifest import Row
+from pipeline.manifest import Row, sound
 from pipeline.stage import Stored
 from pipeline.training.data import Batch
 
@@ -55,7 +55,7 @@ class Cells:
     def _group(self, path: Path, group: int) -> pa.Table:
         table = self._held.pop((path, group), None)
         if table is None:
-            with pq.ParquetFile(path) as file:
+            with sound(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read_row_group(group, columns=self._columns)
             while self._held and self.held_bytes + table.nbytes > self._limit:
                 self._held.popitem(last=False)

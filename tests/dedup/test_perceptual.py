@@ -165,18 +165,25 @@ def test_neighbours_are_found_and_ordered_across_blocks():
     assert found[2].tolist() == [1] * 4
 
 
-@given(
-    height=st.integers(1, 60),
-    width=st.integers(1, 60),
-    level=st.integers(0, 31),
-    seed=st.integers(0, 99),
-    near=st.booleans(),
-)
-def test_quarters_are_those_of_a_picture_shrunk_to_two_by_two(height, width, level, seed, near):
-    rng = np.random.default_rng(seed)
-    # near: means that lie about where one step of the five bits ends
-    low, high = (8 * level, 8 * level + 2) if near else (0, 257)
-    proxy = np.clip(rng.integers(low - 1, high - 1, (height, width, 3)), 0, 255).astype(np.uint8)
-    means = cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA).ravel().tolist()
-    fields = [perceptual._quarters(proxy) >> 5 * place & 31 for place in range(12)]
-    assert fields == [mean // 8 for mean in means]
+@given(height=st.integers(1, 60), width=st.integers(1, 60), seed=st.integers(0, 99))
+def test_quarters_are_exact_means_and_a_middle_line_counts_on_both_sides(height, width, seed):
+    proxy = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    rows, columns = -(-height // 2), -(-width // 2)
+    quarters = [
+        proxy[top, left] for top in (np.s_[:rows], np.s_[-rows:]) for left in (np.s_[:columns], np.s_[-columns:])
+    ]
+    wanted = [
+        int(np.uint64(one[..., channel].sum()) // (one[..., channel].size * 8))
+        for one in quarters
+        for channel in range(3)
+    ]
+    assert [perceptual._quarters(proxy) >> 5 * place & 31 for place in range(12)] == wanted
+
+
+@given(height=st.integers(2, 60), width=st.integers(2, 60), seed=st.integers(0, 99))
+def test_quarters_are_nearly_those_of_a_picture_shrunk_to_two_by_two(height, width, seed):
+    proxy = textured(seed, (height, width))
+    shrunk = cv2.resize(proxy, (2, 2), interpolation=cv2.INTER_AREA).ravel().astype(int)
+    fields = np.array([perceptual._quarters(proxy) >> 5 * place & 31 for place in range(12)])
+    middle = max(0 if height % 2 == 0 else 255 / height, 0 if width % 2 == 0 else 255 / width)
+    assert (np.abs(fields * 8 + 4 - shrunk) <= 5 + 2 * middle).all()

@@ -74,6 +74,17 @@ def test_no_colour_and_no_cursor_where_the_user_wants_none():
     assert "\x1b[3" not in on_a_terminal(NO_COLOR="1")[0]
 
 
+def test_a_terminal_that_goes_away_ends_nothing():
+    outer, inner = pty.openpty()
+    command = [sys.executable, "-c", CODE.replace("time.sleep(0.15)", "time.sleep(0.4)")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inner, env=_environment(), text=True)
+    os.close(inner)
+    os.read(outer, 10)
+    os.close(outer)
+    assert child.communicate() == ("the result\n", None)
+    assert child.returncode == 0
+
+
 def test_elsewhere_there_are_plain_lines_and_few():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout == "the result\n"

@@ -33,3 +33,10 @@ def test_quiet_leaves_what_a_user_has_set(monkeypatch):
     settings.quiet()
     assert os.environ["DIFFUSERS_VERBOSITY"] == "info"
     assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_quiet_keeps_prefects_machinery_from_the_terminal():
+    settings.quiet()
+    from prefect.settings import PREFECT_INTERNAL_LOGGING_LEVEL
+
+    assert PREFECT_INTERNAL_LOGGING_LEVEL.value() == "CRITICAL"

@@ -1,3 +1,4 @@
+import itertools
 import json
 from collections import Counter
 
@@ -118,3 +119,16 @@ def test_an_original_that_is_gone_costs_its_thumbnail_alone(begun, record):
     found = record(made)
     assert gone not in found.thumbnails
     assert len(found.thumbnails) == 11
+
+
+def test_everything_that_takes_long_is_told_from_nothing_to_its_end(finished):
+    told = {}
+    for name, done, total, *_ in finished.told:
+        told.setdefault(name, []).append((done, total))
+    assert {"ingest", "measure", "edges", "latents", "texts", "train", "samples", "stable loss", "thumbnails"} <= set(
+        told
+    )
+    for name, parts in told.items():
+        assert parts[0][0] == 0, name
+        assert parts[-1][0] == parts[-1][1], name
+        assert all(later[0] >= earlier[0] or later[0] == 0 for earlier, later in itertools.pairwise(parts)), name

@@ -1,11 +1,14 @@
 import json
+import signal
 
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from pipeline import models
+from pipeline import models, plan
+from pipeline.stage import Tools
 from pipeline.steps import evaluate
+from pipeline.stopping import Stopped
 
 BEFORE = ("ingest", "measure", "select", "caption", "review", "trainset")
 TRAIN = {"steps": 4, "batch_size": 2, "checkpoint_every": 2, "learning_rate": 1e-3, "rank": 4}
@@ -120,3 +123,20 @@ def test_it_says_how_far_it_is(finished):
     assert [one[1:3] for one in told] == [(step, 4) for step in range(5)]
     assert all(one[3].startswith("loss ") for one in told[1:])
     assert finished.said["train"].startswith("4 steps, loss ")
+
+
+def test_told_to_stop_it_ends_with_a_checkpoint_and_goes_on_to_the_same_weights(finished, copied):
+    rare = {"train": {**TRAIN, "checkpoint_every": 100}}
+    made = copied(**rare).go(*BEFORE)
+
+    def stop(stage, done, *_):
+        if (stage, done) == ("train", 3):
+            signal.raise_signal(signal.SIGTERM)
+
+    tools = Tools(made.run.workspace, workers=1, say=made.heard.append, progress=stop)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        plan.do(made.run, "train", tools)
+    assert [one.name for one in (made.run.training / "checkpoints").iterdir()] == ["step-0000003"]
+    made.go("train")
+    assert "going on after step 3" in made.heard
+    assert same(made.training / LORA, finished.training / LORA)

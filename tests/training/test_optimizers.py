@@ -70,3 +70,22 @@ def test_state_goes_on_where_it_was():
     for model, optimizer in ((straight, first), (resumed, second)):
         one_step(model, optimizer)
     assert all(torch.equal(one, two) for one, two in zip(straight.parameters(), resumed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("limit", [0, 1e-3, 1e9])
+def test_a_clipped_step_is_torchs_own(name, limit):
+    ours, theirs = layers(), layers()
+    accelerator, chosen = Accelerator(cpu=True), TrainSettings(method="full", optimizer=name, learning_rate=0.1)
+    optimizer = accelerator.prepare_optimizer(optimizers.build(ours.parameters(), chosen))
+    reference = optimizers.build(theirs.parameters(), chosen)
+    for scale in (1.0, 30.0):
+        for model in (ours, theirs):
+            model.zero_grad()
+            (scale * model(torch.arange(6.0).view(2, 3))).sum().backward()
+        wanted = torch.nn.utils.clip_grad_norm_(theirs.parameters(), limit or float("inf"))
+        assert optimizers.clip(accelerator, optimizer, limit=limit) == pytest.approx(float(wanted))
+        optimizer.step()
+        reference.step()
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(one, two, rtol=1e-6, atol=1e-7)

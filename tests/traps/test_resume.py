@@ -128,7 +128,7 @@ TRAPS = {
     a_stopped_training_of_an_adapter_ends_the_same: {
         "dropout comes from the global stream": (
             ACCUMULATE,
-            "torch.manual_seed(seed_of(self.settings.seed, turn, DROPOUT))",
+            "torch.default_generator.manual_seed(seed)",
             "pass",
         ),
         "the adapter's raw weights begin with the average": (LOOP, LOAD_RAW, "pass"),

@@ -1,0 +1,194 @@
+"""Gesso's training loop against the bare forward, backward and step, on the same tensors with the same model.
+
+python tests/benchmarks/training_step.py [--steps N] [--record]
+
+Four cases: all weights and an adapter, each of the starter's UNet and of a larger one with random weights. Both sides
+train at the same time, a step of one and a step of the other, so that other work on the machine meets both. Gesso's
+side is its whole loop from the read of a batch to the last row of the record: Parquet shards, draws, min-SNR weights,
+clipping, metrics, TensorBoard; the running average is off, and what comes once (setting up, checkpoints) is left out.
+A case's overhead is the median over the steps of gesso's seconds by the bare ones', less 1; `overhead` is the largest
+of the four, and its limit is 0.05.
+"""
+
+import argparse
+import copy
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch.nn import functional
+
+from pipeline import imaging, models
+from pipeline.methods import full, lora
+from pipeline.settings import Buckets
+from pipeline.stage import Tools, ensure
+from pipeline.starter.pictures import picture
+from pipeline.training.data import Turns
+from pipeline.training.noise import Drawn, draw
+from pipeline.training.objective import Objective
+from pipeline.training.settings import TrainSettings
+from pipeline.trainset import latents, texts
+from pipeline.trainset.loader import ParquetExamples
+from pipeline.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+PICTURES, BATCH = 48, 4
+WARM = 2
+"""First steps that are not counted: they allocate."""
+
+
+def large() -> UNet2DConditionModel:
+    """A UNet of some 100 million parameters for the starter's latents and captions."""
+    torch.manual_seed(0)
+    return UNet2DConditionModel(
+        sample_size=16,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(128, 256, 512),
+        layers_per_block=2,
+        cross_attention_dim=128,
+        attention_head_dim=8,
+    )
+
+
+def trainset(folder: Path) -> ParquetExamples:
+    """Drawn pictures with their captions, encoded by the starter into shards."""
+    tools, rows = Tools(Workspace.create(folder)), []
+    for seed in range(PICTURES):
+        drawn = picture(seed, side=64)
+        sample_id = tools.workspace.keep_original(imaging.encode_png(drawn.pixels))
+        pixel_id = imaging.decode(tools.read(sample_id)).pixel_id
+        rows.append(
+            {
+                "sample_id": sample_id,
+                "pixel_id": pixel_id,
+                "view": 0,
+                "transforms": "[]",
+                "caption": drawn.caption,
+                "repeats": 1,
+            }
+        )
+    captions = [{"caption": one} for one in sorted({"", *(row["caption"] for row in rows)})]
+    moments = ensure(latents, rows, latents.Params(buckets=Buckets(resolution=64)), tools, cache=True)  # type: ignore[arg-type]
+    embeddings = ensure(texts, captions, texts.Params(), tools, cache=True)  # type: ignore[arg-type]
+    return ParquetExamples(rows, moments, embeddings, digest="benchmark", scale=1.0)
+
+
+class Bare:
+    """A loop with nothing in it: forward, backward and step, on tensors that lie there."""
+
+    def __init__(self, unet: Any, drawn: list[Drawn], settings: TrainSettings) -> None:
+        self._unet = unet.train()
+        objective = Objective.of(models.load_scheduler("starter"))
+        noisy = [objective.noised(one.latents, one.noise, one.timesteps) for one in drawn]
+        self._given = list(zip(drawn, noisy, strict=True))
+        parameters = [one for one in unet.parameters() if one.requires_grad]
+        self._optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=True)
+        self.seconds: list[float] = []
+
+    def step(self) -> None:
+        """Take the next step and note its seconds."""
+        began = time.perf_counter()
+        drawn, noisy = self._given[len(self.seconds)]
+        answer = self._unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+        functional.mse_loss(answer, drawn.noise).backward()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.seconds.append(time.perf_counter() - began)
+
+
+class Alternating:
+    """A training set that takes a bare step whenever gesso's loop begins one, and notes the seconds of gesso's."""
+
+    def __init__(self, examples: ParquetExamples, bare: Bare) -> None:
+        self._examples, self._bare, self._began = examples, bare, 0.0
+        self.seconds: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._examples, name)
+
+    def batch(self, rows: list[int]) -> Any:
+        """The training set's own, after a bare step."""
+        if self._began:
+            self.end()
+        self._bare.step()
+        self._began = time.perf_counter()
+        return self._examples.batch(rows)
+
+    def end(self, *_: object) -> None:
+        """Note that gesso's step is over."""
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: int) -> dict[str, float]:
+    """Seconds a step of both sides, and the median of their ratios less 1."""
+    name = method.__name__.rpartition(".")[2]
+    settings = TrainSettings(method=name, steps=steps + WARM, batch_size=BATCH, checkpoint_every=steps + WARM)
+    turns = Turns(examples, batch_size=BATCH, seed=0)
+    drawn = [draw(examples.batch(turns.rows(turn)), examples, seed=0, turn=turn) for turn in range(settings.steps)]
+    other = copy.deepcopy(prototype)
+    if method is lora:
+        lora.add_adapter(other, settings)
+    bare = Bare(other, drawn, settings)
+    own = Alternating(examples, bare)
+    with tempfile.TemporaryDirectory() as folder:
+        method.train(
+            copy.deepcopy(prototype),
+            own,
+            models.load_scheduler("starter"),
+            settings,
+            folder=Path(folder),
+            say=lambda _: None,
+            on_checkpoint=own.end,
+        )
+    pairs = list(zip(own.seconds, bare.seconds, strict=True))[WARM:]
+    return {
+        "overhead": round(statistics.median(a / b for a, b in pairs) - 1, 4),
+        "seconds": round(statistics.median(a for a, _ in pairs), 4),
+        "seconds_bare": round(statistics.median(b for _, b in pairs), 4),
+    }
+
+
+def main() -> None:
+    """Measure, print one JSON object, and with --record append it to the kept records."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100, help="steps of each side; the larger model takes a fifth")
+    parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/training_step.jsonl")
+    asked = parser.parse_args()
+    cases = {}
+    with tempfile.TemporaryDirectory() as folder:
+        examples = trainset(Path(folder) / "work")
+        for size, unet in (("starter", models.load_unet("starter")), ("large", large())):
+            for method in (full, lora):
+                name = f"{method.__name__.rpartition('.')[2]}_{size}"
+                cases[name] = compare(method, unet, examples, steps=asked.steps // (1 if size == "starter" else 5))
+                print(name, cases[name], flush=True)  # noqa: T201 (so that one sees it go on)
+    found = {
+        "name": "training_step",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "overhead": max(one["overhead"] for one in cases.values()),
+        "limit": 0.05,
+        "cases": cases,
+        "parameters_large": sum(one.numel() for one in unet.parameters()),
+        "threads": torch.get_num_threads(),
+        "versions": {name: metadata.version(name) for name in ("torch", "diffusers", "peft", "gesso")},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    line = json.dumps(found)
+    print(line)  # noqa: T201 (the benchmark's result)
+    if asked.record:
+        with (ROOT / "reports" / "benchmarks" / "training_step.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
