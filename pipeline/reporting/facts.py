@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from pipeline.reporting import verdict
+from pipeline.reporting import planted, verdict
 from pipeline.reporting.record import RunRecord
 from pipeline.reporting.words import spread
 
@@ -30,6 +30,13 @@ def facts(record: RunRecord) -> dict[str, Any]:
         "states": dict(verdict.states(record)),
         "shortened": {name: len(part) for name, part in long.items()},
     }
+    caught = planted.compare(record)
+    if caught:
+        told["caught"] = {
+            "recall": caught.recall,
+            "precision": caught.precision,
+            "kinds": {one.name: {"planted": one.planted, "right": one.right} for one in caught.kinds},
+        }
     return told | _told(parts)
 
 

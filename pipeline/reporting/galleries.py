@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.reporting.pictures import Album, Image
-from pipeline.reporting.record import LedgerRow, RunRecord
+from pipeline.reporting.planted import Caught
+from pipeline.reporting.record import LedgerRow, Planted, RunRecord
 from pipeline.reporting.words import count, number, plain
 
 MOST_TILES = 24
 """Pictures shown of one reason."""
+MOST_MISTAKES = 48
+"""Pictures shown of what was missed, and of what left without need."""
 MOST_GROUPS = 30
 """Reasons, or groups of duplicates, shown."""
 MOST_COPIES = 8
@@ -84,6 +87,15 @@ def duplicates(record: RunRecord, album: Album) -> tuple[list[Gallery], int]:
     return galleries, len(groups)
 
 
+def mistakes(caught: Caught, album: Album) -> list[Gallery]:
+    """The planted trouble that was missed, and the good files that left; each only where there is some."""
+    return [
+        Gallery(title, "", len(pairs), [_mistake(truth, row, album) for truth, row in pairs[:MOST_MISTAKES]])
+        for title, pairs in (("Missed", caught.missed), ("Left without need", caught.lost))
+        if pairs
+    ]
+
+
 def badness(row: LedgerRow) -> float:
     """How far a measured number lies beyond its limit, as a share of the limit; 0 where one of them is no number."""
     if not isinstance(row.value, int | float) or not isinstance(row.limit, int | float):
@@ -112,6 +124,11 @@ def _said(value: float | str | None) -> str:
 
 def _figure(value: float | str | None) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _mistake(truth: Planted, row: LedgerRow, album: Album) -> Tile:
+    about = f"{truth.kind}{f' of {truth.of}' if truth.of else ''}{f': {truth.detail}' if truth.detail else ''}"
+    return Tile(album.thumbnail(row.sample_id), row.origin, f"{about}; {plain(row.reason) or plain(row.state)}")
 
 
 def _tile(row: LedgerRow, album: Album) -> Tile:

@@ -184,6 +184,22 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
+class Planted:
+    """What is known of a file from whoever made it, good or spoiled on purpose: the ledger is held against it."""
+
+    file: str
+    """Its name, as the last part of its origin."""
+    kind: str
+    """`good`, or what is wrong with it, such as `blurred`."""
+    of: str | None
+    """The file that it is a copy of."""
+    states: tuple[str, ...]
+    """What ought to become of it: states of the ledger, or `flagged` for its caption; one of them is right."""
+    detail: str = ""
+    """What exactly was done to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StageCost:
     """What one stage took."""
 
@@ -217,6 +233,10 @@ class RunRecord:
     finished: datetime
     command: str
     """What to type to run it again."""
+    about: str = ""
+    """What a stranger should know first: where the pictures come from, and what the run is for."""
+    planted: Sequence[Planted] = ()
+    """The truth about files, where trouble was planted; one for each file, the good ones included."""
     ledger: Sequence[LedgerRow] = ()
     """One row for each file that came in; the rows of kept files may be left out."""
     funnel: Sequence[FunnelStep] = ()

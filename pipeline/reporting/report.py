@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reporting import plots, sections, verdict, words
+from pipeline.reporting import planted, plots, sections, verdict, words
 from pipeline.reporting.curves import by_timestep, overall
 from pipeline.reporting.facts import facts
 from pipeline.reporting.pictures import Album
@@ -71,6 +71,10 @@ def _key_figures(record: RunRecord) -> list[tuple[str, str]]:
     figures = []
     if verdict.came_in(record):
         figures.append((f"{verdict.kept(record):,} of {verdict.came_in(record):,}", "files kept"))
+    caught = planted.compare(record)
+    if caught:
+        figures.append((words.percent(caught.recall), "of planted trouble caught"))
+        figures.append((words.percent(caught.precision), "of what left, left rightly"))
     if record.captions:
         reviewed = sum(row.reviewed is not None for row in record.captions)
         figures.append((f"{reviewed:,} of {len(record.captions):,}", "captions read by a person"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby
 
-from pipeline.reporting import curves, galleries, plots, verdict
+from pipeline.reporting import curves, galleries, planted, plots, verdict
 from pipeline.reporting.charts import interval_mark, share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
 from pipeline.reporting.record import CaptionRow, Metric, RunRecord
@@ -74,6 +74,20 @@ def _funnel(record: RunRecord, _: Album) -> Data:
     return {"steps": steps, "kept": verdict.kept(record), "held_out": verdict.held_out(record)}
 
 
+def _planted(record: RunRecord, album: Album) -> Data:
+    caught = planted.compare(record)
+    if caught is None:
+        return {}
+    kinds = [(kind, share_bar([("on", kind.right)], kind.planted)) for kind in caught.kinds]
+    return {
+        "kinds": kinds,
+        "reasons": caught.reasons,
+        "recall": caught.recall,
+        "precision": caught.precision,
+        "galleries": galleries.mistakes(caught, album),
+    }
+
+
 def _left_out(record: RunRecord, album: Album) -> Data:
     shown = galleries.left_out(record, album)
     return {"galleries": shown} if shown else {}
@@ -87,13 +101,19 @@ def _duplicates(record: RunRecord, album: Album) -> Data:
 def _captions(record: RunRecord, album: Album) -> Data:
     if not record.captions:
         return {}
-    ranked = sorted(record.captions, key=lambda row: (not row.flags, row.reviewed is not None, row.origin))
+    ranked = sorted(record.captions, key=_rank)
     return {
         "rows": [(row, album.thumbnail(row.sample_id), changes(row)) for row in ranked[:MOST_CAPTIONS]],
         "total": len(record.captions),
         "flagged": sum(bool(row.flags) for row in record.captions),
         "reviewed": sum(row.reviewed is not None for row in record.captions),
     }
+
+
+def _rank(row: CaptionRow) -> tuple[bool, bool, bool, str]:
+    """Flagged captions first, then those that a person changed, then those that nobody has read."""
+    changed = row.reviewed is not None and row.reviewed != row.machine
+    return not row.flags, not changed, row.reviewed is not None, row.origin
 
 
 def _augmentation(record: RunRecord, album: Album) -> Data:
@@ -197,6 +217,13 @@ SECTIONS = (
         _funnel,
     ),
     Section(
+        "planted",
+        "What was planted, and what was caught",
+        "Trouble was put among these files on purpose, so that the truth about each is known: here is what preparation "
+        "found of it, what it missed, and what it took out without need.",
+        _planted,
+    ),
+    Section(
         "left-out",
         "Left out",
         "Files that did not pass, by reason, the furthest from its limit first; under each stands what was measured "
@@ -212,8 +239,8 @@ SECTIONS = (
     Section(
         "captions",
         "Captions",
-        "What the machine wrote, what people changed in it, and the caption that training reads; those that a check "
-        "flagged come first.",
+        "What the machine proposed, what people changed in it, and the caption that training reads; those that a check "
+        "flagged come first, then those that a person changed.",
         _captions,
     ),
     Section(

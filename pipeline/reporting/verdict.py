@@ -16,6 +16,8 @@ LEFT = {
     "dropped_by_person": ("dropped by a person", "dropped by a person"),
     "awaiting_review": ("waiting for review", "waiting for review"),
     "forgotten": ("forgotten on request", "forgotten on request"),
+    "flagged": ("caption flagged", "captions flagged"),
+    "held_out": ("held out", "held out"),
 }
 """How the states of files that were not kept are said, for one file and for more."""
 

@@ -1,26 +1,54 @@
-"""Folders of drawn pictures: plain ones to try things on, and the demo's, with planted trouble.
-
-Everything planted is written to `planted.json` beside the folder, never inside: the truth to hold a ledger against.
-"""
+"""Folders of drawn pictures: plain ones to try things on, and the demo's, with planted trouble."""
 
 import csv
-import io
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.dedup import perceptual
 from pipeline.errors import InputError
-from pipeline.starter import pictures, wording
-from pipeline.starter.drawing import Pixels
+from pipeline.imaging import decode
+from pipeline.settings import Near
+from pipeline.starter import defects, pictures
+from pipeline.starter.defects import GOOD, KINDS, STAYS, Truth
+from pipeline.starter.scene import Scene
+from pipeline.starter.wording import subject_caption
 
 SIDE = 128
-SUBJECTS = 48
-"""Distinct good pictures of the demo's subject."""
-FIRST_SEED = 89
-"""Seed of the first of them, chosen so that no two hash alike."""
+SUBJECT = "robot"
+FILES = 300
+"""Files of the demo, captions and metadata not counted."""
+COUNTS = {
+    "resized copy": 10,
+    "recompressed copy": 10,
+    "cropped copy": 8,
+    "flipped copy": 6,
+    "watermarked copy": 6,
+    "same bytes": 6,
+    "same pixels": 4,
+    "blurred": 8,
+    "dark": 6,
+    "over-exposed": 6,
+    "noisy": 6,
+    "bars or frame": 6,
+    "text over it": 6,
+    "tiny": 6,
+    "licence not allowed": 6,
+    "licence unknown": 4,
+    "cut off": 4,
+    "no picture": 3,
+    "empty file": 2,
+    "wrong extension": 3,
+    "wrong caption": 8,
+}
+"""How many of the demo's files have what trouble; three of five are good."""
+LICENSES = {"licence not allowed": "CC-BY-NC-4.0", "licence unknown": ""}
+"""Licences of the kinds that have one of their own; all others are free."""
 
 
 def plain(folder: Path, *, count: int, seed: int = 0, side: int = 64) -> str:
@@ -37,55 +65,80 @@ def plain(folder: Path, *, count: int, seed: int = 0, side: int = 64) -> str:
     return f"{count} pictures with captions in {folder}"
 
 
-def demo(folder: Path) -> dict[str, str]:
-    """Write the demo's pictures of a robot, and return the planted truth: file name -> what is wrong with it.
+def demo(folder: Path) -> list[Truth]:
+    """Write the demo's pictures of a subject that no starter model knows, and what is wrong with which of them.
+
+    Returns:
+        The truth about every file. It is also written to `planted.json` beside the folder, never inside.
 
     Raises:
         InputError: the folder is there already and not empty.
     """
     _fresh(folder)
-    planted: dict[str, str] = {}
-    rights: dict[str, tuple[str, str]] = {}
-    good = [pictures.subject("robot", seed, side=SIDE) for seed in range(FIRST_SEED, FIRST_SEED + SUBJECTS)]
-
-    def put(name: str, data: bytes, wrong: str = "", license_: str = "CC0-1.0") -> None:
-        (folder / name).write_bytes(data)
-        rights[name] = (license_, "gesso's own hand")
-        if wrong:
-            planted[name] = wrong
-
+    fresh = distinct()
+    good = [next(fresh) for _ in range(FILES - sum(COUNTS.values()))]
+    truths: list[Truth] = []
     for number, one in enumerate(good):
-        put(f"robot-{number:02d}.png", _encoded(one.pixels))
+        name = f"{SUBJECT}-{number:03d}.png"
+        (folder / name).write_bytes(defects.encoded(one.pixels))
+        truths.append(Truth(name, GOOD, None, STAYS, "", body(one.scene)))
         if number % 4:
-            place = "" if one.scene.place == "in the middle" else f"{one.scene.place} "
-            text = f"{place}on {wording.an(one.scene.background)} background"
-            (folder / f"robot-{number:02d}.txt").write_text(text + "\n", encoding="utf-8")
-    for number in range(4):
-        smaller = cv2.resize(good[number].pixels, (96, 96), interpolation=cv2.INTER_AREA)
-        put(f"smaller-{number}.png", _encoded(np.asarray(smaller, np.uint8)), "near-duplicate")
-        put(f"recompressed-{number}.jpg", _encoded(good[10 + number].pixels, "JPEG"), "near-duplicate")
-    put("twin-of-robot-20.png", _encoded(good[20].pixels), "same bytes")
-    put("reencoded-robot-21.bmp", _encoded(good[21].pixels, "BMP"), "same pixels")
-    for number in range(3):
-        extra = [pictures.subject("robot", 1000 + 10 * number + kind, side=SIDE).pixels for kind in range(4)]
-        put(f"blurred-{number}.png", _encoded(np.asarray(cv2.GaussianBlur(extra[0], (0, 0), 5), np.uint8)), "blurred")
-        put(f"dark-{number}.png", _encoded((extra[1] * 0.06).astype(np.uint8)), "dark")
-        tiny = cv2.resize(extra[2], (40, 40), interpolation=cv2.INTER_AREA)
-        put(f"tiny-{number}.png", _encoded(np.asarray(tiny, np.uint8)), "tiny")
-        put(f"not-free-{number}.png", _encoded(extra[3]), "licence not allowed", "CC-BY-NC-4.0")
-    for number in range(2):
-        whose = pictures.subject("robot", 2000 + number, side=SIDE).pixels
-        put(f"whose-{number}.png", _encoded(whose), "licence unknown", "")
-    whole = _encoded(pictures.subject("robot", 3000, side=SIDE).pixels)
-    put("cut-off.png", whole[: len(whole) * 6 // 10], "corrupt")
-    put("page.jpg", b"<!DOCTYPE html><html><body>404 not found</body></html>", "corrupt")
-    put("empty.png", b"", "corrupt")
+            _caption(folder / name, body(one.scene))
+    # no picture is copied twice: which of three stays would be a matter of chance
+    originals = iter(zip(truths[: len(good)], good, strict=True))
+    for kind, count in COUNTS.items():
+        for number in range(count):
+            truth, one = next(originals) if KINDS[kind].copies else (None, next(fresh))
+            made = KINDS[kind].make(one.pixels, number)
+            name = f"{kind.replace(' ', '-')}-{number:02d}{made.suffix}"
+            (folder / name).write_bytes(made.data)
+            shows = "" if KINDS[kind].states == ("quarantined",) else body(one.scene)
+            told, detail = shows, made.detail
+            if kind == "wrong caption":
+                told = body(defects.mistaken(one.scene, number))
+                _caption(folder / name, told)
+                detail = f"says: {told}"
+            truths.append(Truth(name, kind, truth.file if truth else None, KINDS[kind].states, detail, shows))
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "license", "creator"])
-        writer.writerows([name, *told] for name, told in sorted(rights.items()))
-    (folder.parent / "planted.json").write_text(json.dumps(planted, indent=1), encoding="utf-8")
-    return planted
+        writer.writerows([one.file, LICENSES.get(one.kind, "CC0-1.0"), "gesso's own hand"] for one in truths)
+    told_to = folder.parent / "planted.json"
+    told_to.write_text(json.dumps([asdict(one) for one in truths], indent=1), encoding="utf-8")
+    return truths
+
+
+def load(folder: Path) -> list[Truth]:
+    """The truth about the files of a folder that `demo` has written."""
+    rows = json.loads((folder.parent / "planted.json").read_text(encoding="utf-8"))
+    return [Truth(**{**row, "states": tuple(row["states"])}) for row in rows]
+
+
+def distinct() -> Iterator[pictures.Picture]:
+    """Pictures of the subject, seed after seed, without those that the default recipe takes for one seen before."""
+    near = Near()
+    seen: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
+    for seed in range(10 * FILES):
+        one = pictures.subject(SUBJECT, seed, side=SIDE)
+        found = perceptual.measure(decode(defects.encoded(one.pixels)), perceptual.Params())
+        look, colors = (np.array([found[f"perceptual__{name}"]], np.uint64) for name in ("hash", "colors"))
+        if any(
+            np.bitwise_count(look ^ other) <= near.distance
+            and perceptual.colour_distance(colors, shades) <= near.colour
+            for other, shades in seen
+        ):
+            continue
+        seen.append((look, colors))
+        yield one
+
+
+def body(drawn: Scene) -> str:
+    """What a person would write about a picture of the subject, the subject itself left out: place and ground."""
+    return subject_caption(drawn).removeprefix(f"a {SUBJECT} ")
+
+
+def _caption(picture: Path, text: str) -> None:
+    picture.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
 
 
 def _fresh(folder: Path) -> None:
@@ -97,9 +150,3 @@ def _fresh(folder: Path) -> None:
             remedy="Name a new folder; nothing was written.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def _encoded(pixels: Pixels, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind, **({"quality": 80} if kind == "JPEG" else {}))
-    return file.getvalue()

@@ -15,7 +15,7 @@ from pipeline.starter.drawing import Pixels, outline, paint, shade
 from pipeline.starter.grounds import ground
 from pipeline.starter.scene import COLORS, PLACES, SHAPES, SIZES, Scene, Thing
 from pipeline.starter.subjects import OWN_COLORS, PAINTERS
-from pipeline.starter.wording import an, caption
+from pipeline.starter.wording import caption, subject_caption
 
 SUBJECTS = tuple(PAINTERS)
 """Things that no starter model has seen; for DreamBooth, LoRA and textual inversion to learn."""
@@ -46,10 +46,7 @@ def subject(name: str, seed: int, *, side: int = 64) -> Picture:
     drawn, own = scenes.scene(seed, things=1), OWN_COLORS[name]
     background = next(one for one in (drawn.background, drawn.thing.color, "gray") if one not in own)
     drawn = replace(drawn, thing=Thing(name, own[0]), background=background, style="flat", size="big")
-    where = "" if drawn.place == "in the middle" else f" {drawn.place}"
-    textured = "" if drawn.texture == "plain" else f"{drawn.texture} "
-    said = f"a {name}{where} on {an(textured + drawn.background)} background"
-    return Picture(render(drawn, seed=seed, side=side), said, drawn)
+    return Picture(render(drawn, seed=seed, side=side), subject_caption(drawn), drawn)
 
 
 def render(drawn: Scene, *, seed: int = 0, side: int = 64) -> Pixels:

@@ -46,6 +46,12 @@ def plain_caption(drawn: Scene) -> str:
     return f"{one} {drawn.relation} {other} on {ground}"
 
 
+def subject_caption(drawn: Scene) -> str:
+    """What a picture of a kept-out subject shows: its class, where it stands, and the ground."""
+    place = "" if drawn.place == "in the middle" else f" {drawn.place}"
+    return f"{an(drawn.thing.shape)}{place} on {_ground(drawn, texture=True)}"
+
+
 def with_strange_prefix(text: str, seed: int) -> str:
     """The caption behind a made-up word or two, as a trigger and its class stand before a caption's body.
 

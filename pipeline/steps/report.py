@@ -38,6 +38,8 @@ def run(run: Run, tools: Tools) -> str:
         finished=datetime.now(UTC),
         command=facts["command"],
         ledger=[_ledger_row(row) for row in rows],
+        about=run.json("planted").get("about", ""),
+        planted=[kept.Planted(**row) for row in run.json("planted").get("files", ())],
         funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
         thumbnails=_thumbnails(run, rows, tools),
         captions=_captions(run),

@@ -15,6 +15,7 @@ from pipeline.reporting.record import (
     Evaluation,
     LedgerRow,
     Metric,
+    Planted,
     Resemblance,
     Right,
     RunRecord,
@@ -121,6 +122,20 @@ def captions(rows: list[LedgerRow]) -> list[CaptionRow]:
     return made
 
 
+def planted(rows: list[LedgerRow]) -> list[Planted]:
+    """The truth about some of the files: one blurred picture stayed, and one good one was taken for blurred."""
+    stays = ("kept", "held_out")
+    truths = [Planted(row.origin.rsplit("/", 1)[1], "good", None, stays) for row in rows if row.state in stays][:20]
+    truths[1] = replace(truths[1], kind="blurred", states=("rejected",), detail="sigma 5 px")
+    truths += [Planted("IMG_4103.jpg", "good", None, stays), Planted("IMG_4111.jpg", "blurred", None, ("rejected",))]
+    copies = [row for row in rows if row.kept_instead == sample_id(0)]
+    truths += [
+        Planted(row.origin.rsplit("/", 1)[1], "copy", "IMG_4100.jpg", ("duplicate",), f"copy {at}")
+        for at, row in enumerate(copies[:1])
+    ]
+    return [*truths, Planted("IMG_4190.jpg", "cut off", None, ("quarantined",), "ends after 60 %")]
+
+
 def views() -> list[AugmentedView]:
     made = []
     for index in (0, 1, 15, 10, 17, 24):
@@ -190,6 +205,8 @@ def example() -> RunRecord:
         started=started,
         finished=started + timedelta(minutes=14, seconds=7),
         command="gesso run datasets/toys.yaml --workspace work/toys --set train.steps=300",
+        about="Forty photographs of toys, and some trouble that was put among them on purpose.",
+        planted=planted(rows),
         ledger=rows,
         funnel=funnel(rows, STAGES),
         thumbnails=thumbnails(),
@@ -279,6 +296,9 @@ def hostile(record: RunRecord) -> RunRecord:
         base_model=HOSTILE[4],
         method=HOSTILE[3],
         machine=HOSTILE[7],
+        about=HOSTILE[1],
+        planted=[Planted("x", text, text, ("rejected",), text) for text in HOSTILE]
+        + [Planted(text.rstrip("/").rsplit("/", 1)[-1], text, text, ("kept",), text) for text in HOSTILE],
         ledger=ledger_rows,
         funnel=funnel(ledger_rows, HOSTILE),
         captions=[

@@ -31,7 +31,8 @@ def test_a_whole_run_fills_every_section(record):
     ("field", "missing"),
     [
         ("funnel", {"funnel"}),
-        ("ledger", {"left-out", "duplicates"}),
+        ("ledger", {"left-out", "duplicates", "planted"}),
+        ("planted", {"planted"}),
         ("captions", {"captions"}),
         ("views", {"augmentation"}),
         ("training", {"training"}),
@@ -53,12 +54,21 @@ def test_every_section_explains_itself_in_one_sentence():
         assert section.lead.count(". ") == 0
 
 
-def test_flagged_and_unread_captions_come_first_and_the_table_is_capped(record):
+def test_flagged_captions_come_first_and_the_table_is_capped(record):
     many = [replace(record.captions[0], reviewed="x", flags=(), origin=f"{at}.png") for at in range(300)]
     flagged = replace(many[0], flags=("repeats",), reviewed=None, origin="z.png")
     shown = data(replace(record, captions=[*many, flagged]), "captions")
     assert shown["rows"][0][0] == flagged
     assert (len(shown["rows"]), shown["total"]) == (MOST_CAPTIONS, 301)
+
+
+def test_captions_that_a_person_changed_come_before_those_that_were_left_as_they_are(record):
+    first = record.captions[0]
+    changed, unread, accepted = (
+        replace(first, machine="x", reviewed=text, flags=(), origin=f"{text}.png") for text in ("y", None, "x")
+    )
+    shown = data(replace(record, captions=[accepted, unread, changed]), "captions")
+    assert [row for row, _, _ in shown["rows"]] == [changed, unread, accepted]
 
 
 def test_the_grid_has_the_base_model_first_and_the_same_seed_in_each_row(record):
