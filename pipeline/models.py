@@ -76,7 +76,8 @@ def load_trainable(learns: str, folder: Path, *, device: str = "cpu", seed: int 
             model = kind.from_config(kind.load_config(place, local_files_only=True))
         else:
             model = kind(kind.config_class.from_pretrained(place, local_files_only=True))
-    return model.to(device_of(device))
+    # a configuration may ask for another number format
+    return model.to(device_of(device), torch.float32)
 
 
 def load_processor(learns: str, folder: Path) -> CLIPProcessor | BlipProcessor:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import fused, shards
+from pipeline import fused, learning, shards
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.sources import folder as folder_source
@@ -19,8 +19,6 @@ from pipeline.workspace import MARK, Workspace
 
 SECONDS_A_PICTURE = 0.05
 """Rough cost of reading and measuring one picture of 2 megapixels on one core; measured on two cores of a laptop."""
-LATER = ("caption", "latents", "texts")
-"""Stages behind measuring whose rows are stored."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +96,24 @@ def _later(run: Run) -> list[StageOutlook]:
     steps = run.recipe.train.steps
     done = steps if run.json("trainset") and (run.training / "done.json").exists() else 0
     names = {"caption": run.recipe.caption.captioner}
-    rows = {name: did.get(names.get(name, name)) for name in LATER}
+    rows = {name: did.get(names.get(name, name)) for name in _stages(run.recipe)}
     return [
         *(
-            _unknown(name, kept, run.recipe) if rows[name] is None else StageOutlook(name, rows[name], 0)
-            for name in LATER
+            _unknown(name, kept, run.recipe) if count is None else StageOutlook(name, count, 0)
+            for name, count in rows.items()
         ),
         StageOutlook("train", done, steps - done),
     ]
 
 
 def _at_most(recipe: Recipe, files: int) -> list[StageOutlook]:
-    unknown = (_unknown(name, files, recipe) for name in LATER)
+    unknown = (_unknown(name, files, recipe) for name in _stages(recipe))
     return [*unknown, StageOutlook("train", None, recipe.train.steps, exact=False)]
+
+
+def _stages(recipe: Recipe) -> tuple[str, ...]:
+    """The stages behind measuring whose rows are stored; a method that reads pixels needs no latents."""
+    return ("caption", "latents", "texts") if learning.reads_latents(recipe) else ("caption",)
 
 
 def _unknown(stage: str, pictures: int, recipe: Recipe) -> StageOutlook:
