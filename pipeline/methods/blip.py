@@ -1,6 +1,7 @@
 """Train a BLIP to caption as the captions of the training set do, such as those that people have reviewed.
 
-`weights/blip` in the folder opens with `BlipForConditionalGeneration.from_pretrained`; `weights/raw/blip` as in `full`.
+`weights/blip` in the folder opens with `BlipForConditionalGeneration.from_pretrained`, and can be named as a
+captioner's model; `weights/raw/blip` as in `full`.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,10 +49,14 @@ def train(
         def step_losses(batch: PixelBatch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:  # noqa: ARG001
             return losses(blip, batch, processor, autocast=autocast)
 
+        def save(target: Path, note: Mapping[str, str]) -> None:
+            weights.save_model(blip, target / "blip", header=note)
+            processor.save_pretrained(target / "blip")
+
         return Lesson(
             blip,
             step_losses,
-            save=lambda target, note: weights.save_model(blip, target / "blip", header=note),
+            save,
             load=lambda source: weights.load_model(blip, source / "blip"),
         )
 

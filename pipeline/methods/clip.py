@@ -1,6 +1,7 @@
 """Train a CLIP on pictures and their captions, from a checkpoint or from scratch (Radford et al. 2021).
 
-`weights/clip` in the folder opens with `CLIPModel.from_pretrained`; `weights/raw/clip` as in `full`.
+`weights/clip` in the folder opens with `CLIPModel.from_pretrained`, and can be named wherever a recipe names a CLIP;
+`weights/raw/clip` as in `full`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,10 +54,14 @@ def train(
         def step_losses(batch: PixelBatch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:  # noqa: ARG001
             return losses(clip, batch, processor, autocast=autocast)
 
+        def save(target: Path, note: Mapping[str, str]) -> None:
+            weights.save_model(clip, target / "clip", header=note)
+            processor.save_pretrained(target / "clip")
+
         return Lesson(
             clip,
             step_losses,
-            save=lambda target, note: weights.save_model(clip, target / "clip", header=note),
+            save,
             load=lambda source: weights.load_model(clip, source / "clip"),
         )
 

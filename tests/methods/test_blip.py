@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import BlipForConditionalGeneration
 
+from pipeline import models
 from pipeline.methods import blip
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import shown
@@ -75,6 +76,7 @@ def test_it_learns_to_say_its_captions_and_transformers_opens_what_it_writes(
     blip.train(model, pixels, blip_processor, settings(steps=60), folder=tmp_path, say=lambda _: None)
     opened = BlipForConditionalGeneration.from_pretrained(tmp_path / "weights" / "blip").eval()
     assert all(text.endswith("a red heart") for text in said(opened, blip_processor, pixels.batch([0, 4])))
+    assert models.load_blip(str(tmp_path / "weights" / "blip"))[1].image_processor.size == {"height": 64, "width": 64}
     again = blip.load(tiny_blip(1), tmp_path / "weights").eval()
     with torch.no_grad():
         one, two = (blip.losses(each, pixels.batch([1]), blip_processor) for each in (opened, again))

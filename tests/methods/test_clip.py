@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import CLIPModel
 
+from pipeline import models
 from pipeline.methods import clip
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import shown
@@ -75,6 +76,8 @@ def test_it_learns_and_transformers_opens_what_it_writes(tiny_clip, clip_process
             clip.load(tiny_clip(1), tmp_path / "weights").eval(), pixels.batch(range(6)), clip_processor
         )
     assert after.mean().item() < before - 0.2
+    _, processor = models.load_clip(str(tmp_path / "weights" / "clip"))
+    assert processor.tokenizer.get_vocab() == clip_processor.tokenizer.get_vocab()
     assert torch.equal(after, again)
 
 
