@@ -13,7 +13,7 @@ from pipeline import plugins, stopping
 from pipeline.model_files import locate, weights_hash
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps import evaluate
+from pipeline.steps.evaluation import Evaluation
 from pipeline.steps.trainset import examples
 from pipeline.workspace import write_bytes
 
@@ -35,7 +35,7 @@ def run(run: Run, tools: Tools) -> str:
 
         data = examples(run, "train", tools)
         unet = models.load_unet(base.id, revision=base.revision, device=tools.device)
-        at = evaluate.Evaluation(run, tools, folder)
+        at = Evaluation(run, tools, folder)
         at.step(0, lambda: unet)
         method = plugins.load("methods", recipe.train.method, field="train.method")
         with stopping.patient(tools.say):
