@@ -24,7 +24,8 @@ UNITS = {
     "measure": "picture",
     "train": "step",
     "samples": "picture",
-    "stable loss": "batch",
+    "scores": "picture",
+    "losses": "picture",
     "thumbnails": "picture",
 }
 """What a stage counts; others count rows."""

@@ -6,7 +6,6 @@ decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
 trainings/<identity>/             checkpoints and weights
-evaluations/<kind>/               samples, scores and losses, each named by the model's state and what was asked
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """

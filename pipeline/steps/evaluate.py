@@ -1,34 +1,23 @@
 """Step: at checkpoints, render fixed prompts with fixed seeds and measure, always against the base model.
 
-Samples, scores and losses of one state of a model are files of the workspace, each named by all that decides it and by
-nothing else: the base model is measured once for all trainings of a training set, another CLIP scores the pictures
-that are there, and another prompt leaves the losses alone. The step itself fills what is missing and compares before
-with after.
+A training evaluates itself as it goes (`evaluation.py`); the step fills what is missing of the base model and the last
+step, and compares before with after.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline import bootstrap, learning, plugins
-from pipeline.manifest import Row, digest, read_table, table_of
-from pipeline.model_files import locate, weights_hash
+from pipeline import bootstrap, plugins
+from pipeline.manifest import Row, table_of
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.workspace import write_table
+from pipeline.steps.evaluation import Evaluation
 
-VERSION = 1
-"""Raised when samples, scores or losses of the same model and request change."""
-MOST_PICTURES = 32
-"""Pictures of each split that a model is measured on; the first by sample id, so always the same."""
-MOST_SEEN = 200
-"""The same for a model that sees pixels, which costs less."""
 SAMPLES = pa.schema([("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())])
 LOSSES = pa.schema(
     [
@@ -37,15 +26,6 @@ LOSSES = pa.schema(
         ("sample_id", pa.string()),
         ("timestep", pa.int32()),
         ("loss", pa.float64()),
-    ]
-)
-SCORES = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("metric", pa.string()),
-        ("prompt", pa.string()),
-        ("seed", pa.int64()),
-        ("value", pa.float64()),
     ]
 )
 METRICS = pa.schema(
@@ -61,132 +41,6 @@ METRICS = pa.schema(
         ("note", pa.string()),
     ]
 )
-
-
-VALUES = pa.schema(
-    [
-        ("step", pa.int32()),
-        ("split", pa.string()),
-        ("sample_id", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
-SCHEMAS = {"samples": SAMPLES, "scores": SCORES, "losses": LOSSES, "values": VALUES}
-
-
-class Evaluation:
-    """Evaluates the steps of one training; what was measured of a step already costs nothing."""
-
-    def __init__(self, run: Run, tools: Tools, training: Path) -> None:
-        self._run, self._tools, self._training = run, tools, training
-        self.computed = 0
-
-    def due(self, step: int) -> bool:
-        """Whether the recipe asks for an evaluation after this step: every so many, and the last."""
-        every = self._run.recipe.evaluate.every
-        return step == self._run.recipe.train.steps or (every > 0 and step % every == 0)
-
-    def has(self, step: int) -> bool:
-        """Whether all is measured of this step."""
-        return all(path.exists() for path in self._paths(step).values())
-
-    def step(self, step: int, model: Callable[[], Any]) -> None:
-        """Measure what is missing of what is trained as it is after `step` steps; step 0 is the base model.
-
-        `model` gives it, and is asked only where the model itself has to work.
-        """
-        if self.has(step):
-            return
-        from pipeline.steps import measures  # imports torch
-
-        run, tools, paths = self._run, self._tools, self._paths(step)
-        missing = [name for name, path in paths.items() if not path.exists()]
-        pictures = [row for rows in self._pictures.values() for row in rows]
-        if "samples" in missing:
-            self._write(step, "samples", measures.samples(run, tools, model()))
-        if "scores" in missing:
-            painted = read_table(paths["samples"]).to_pylist()
-            self._write(step, "scores", measures.scores(run, tools, painted, self._pictures["train"]))
-        if "losses" in missing:
-            self._write(step, "losses", measures.losses(run, tools, model(), pictures))
-        if "values" in missing:
-            self._write(step, "values", measures.values(run, tools, model(), pictures))
-        self.computed += 1
-        tools.say(f"evaluate: step {step} done")
-
-    def rows(self, name: str) -> list[Row]:
-        """All steps' rows of `samples`, `scores`, `losses` or `values` that the recipe asks for and that are there."""
-        steps = [0, *filter(self.due, range(1, self._run.recipe.train.steps + 1))]
-        paths = {step: self._paths(step).get(name) for step in steps}
-        return [
-            {"step": step, **row}
-            for step, path in paths.items()
-            if path and path.exists()
-            for row in read_table(path).to_pylist()
-        ]
-
-    def _write(self, step: int, name: str, rows: Sequence[Row]) -> None:
-        schema = pa.schema([field for field in SCHEMAS[name] if field.name != "step"])
-        write_table(self._paths(step)[name], table_of(rows, schema))
-
-    def _paths(self, step: int) -> dict[str, Path]:
-        """Where that lies which is measured of a step, named by what decides it: `values` of a model that sees pixels.
-
-        Of a UNet these are samples, scores and losses.
-        """
-        recipe = self._run.recipe
-        model = [VERSION, self._base, *([self._training.name, step] if step else [])]
-        painting = recipe.evaluate.model_dump(mode="json", exclude={"every", "clip"})
-        painted = digest([model, painting, recipe.buckets.resolution] if recipe.evaluate.prompts else [])
-        compared = [row["pixel_id"] for row in self._pictures["train"]]
-        seen = [
-            [row[name] for name in ("sample_id", "split", "caption")]
-            for rows in self._pictures.values()
-            for row in rows
-        ]
-        measured = digest([model, seen, self._run.json("trainset")["encoded"]])
-        names = {
-            "samples": painted,
-            "scores": digest([painted, self._clip, compared, recipe.buckets.model_dump()]),
-            "losses": measured,
-        }
-        if not self._paints:
-            names = {"values": measured}
-        return {
-            kind: self._run.workspace.root / "evaluations" / kind / f"{name[:24]}.parquet"
-            for kind, name in names.items()
-        }
-
-    @cached_property
-    def _base(self) -> list[Any]:
-        recipe = self._run.recipe
-        hashes = learning.hashes(recipe)
-        if self._paints:
-            folder = learning.locate(recipe)
-            hashes |= {part: weights_hash(folder, part) for part in ("vae", "text_encoder")}
-        parts = [hashes[part] for part in ("unet", "vae", "text_encoder", "scheduler", "") if part in hashes]
-        drawn = [recipe.train.seed] if recipe.base_model.scratch else []
-        return [*parts, recipe.train.zero_terminal_snr, *drawn]
-
-    @property
-    def _paints(self) -> bool:
-        """Whether a UNet is trained, which can be asked for samples."""
-        return learning.learns(self._run.recipe) == "unet"
-
-    @cached_property
-    def _clip(self) -> str:
-        """Hash of the CLIP that scores samples, where there are any."""
-        if not self._run.recipe.evaluate.prompts:
-            return ""
-        return weights_hash(locate(self._run.recipe.evaluate.clip, part="clip", field="evaluate.clip"))
-
-    @cached_property
-    def _pictures(self) -> dict[str, list[Row]]:
-        """The pictures of each split that a model is measured on, as rows of the training set."""
-        plain = [row for row in self._run.rows("views") if row["view"] == 0]
-        most = MOST_PICTURES if self._paints else MOST_SEEN
-        return {split: [row for row in plain if row["split"] == split][:most] for split in ("train", "held_out")}
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -234,7 +88,7 @@ def _pairs(rows: Sequence[Row], key: Sequence[str], value: str, last: int) -> li
 
 
 def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]]) -> Row:
-    metric = plugins.facts("metrics", name)
+    said = plugins.facts("metrics", name)
     before, after = zip(*pairs, strict=True)
     interval = bootstrap.paired(before, after)
     return {
@@ -245,8 +99,8 @@ def _metric(name: str, of: str, pairs: Sequence[tuple[float, float]]) -> Row:
         "difference": interval.difference,
         "low": interval.low,
         "high": interval.high,
-        "higher_is_better": metric["HIGHER_IS_BETTER"],
-        "note": metric["DESCRIPTION"],
+        "higher_is_better": said["HIGHER_IS_BETTER"],
+        "note": said["DESCRIPTION"],
     }
 
 

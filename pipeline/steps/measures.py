@@ -4,7 +4,7 @@ Apart from the step `evaluate`, since torch and diffusers take long to import, a
 neither.
 """
 
-import functools
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,11 +20,9 @@ from pipeline.steps.trainset import examples, pixels
 from pipeline.trainset import views
 
 
-def samples(run: Run, tools: Tools, unet: Any) -> list[Row]:  # noqa: ANN401 (diffusers has no types)
-    """A PNG for each of the recipe's prompts and seeds: rows of prompt, seed and png."""
+def samples(run: Run, tools: Tools, unet: Any, rows: Sequence[Row]) -> list[Row]:  # noqa: ANN401 (diffusers has no types)
+    """A PNG for each row's `prompt` and `seed`, painted as the recipe says."""
     recipe, base = run.recipe.evaluate, run.recipe.base_model
-    if not recipe.prompts:
-        return []
     pipe = models.load_pipeline(
         base.id,
         revision=base.revision,
@@ -32,67 +30,68 @@ def samples(run: Run, tools: Tools, unet: Any) -> list[Row]:  # noqa: ANN401 (di
         zero_terminal_snr=run.recipe.train.zero_terminal_snr,
         device=tools.device,
     )
-    pairs = [(prompt, seed) for prompt in recipe.prompts for seed in recipe.seeds]
     pictures = sampling.sample(
         pipe,
-        pairs,
+        [(row["prompt"], row["seed"]) for row in rows],
         steps=recipe.steps,
         guidance=recipe.guidance,
         guidance_rescale=recipe.guidance_rescale,
         negative_prompt=recipe.negative_prompt,
         size=run.recipe.buckets.resolution,
-        progress=functools.partial(tools.progress, "samples"),
+        progress=lambda done, _: tools.advance(done),
     )
-    return [
-        {"prompt": prompt, "seed": seed, "png": imaging.encode_png(pixels)}
-        for (prompt, seed), pixels in zip(pairs, pictures, strict=True)
-    ]
+    return [{"samples__png": imaging.encode_png(pixels)} for pixels in pictures]
 
 
-def scores(run: Run, tools: Tools, painted: Sequence[Row], references: Sequence[Row]) -> list[Row]:
-    """CLIP's scores of what was painted; `references` are the views, of the training set, that it is compared with."""
-    if not painted:
-        return []
+def scores(run: Run, tools: Tools, rows: Sequence[Row], references: Sequence[Row]) -> list[Row]:
+    """CLIP's scores of each row's `png`: against its `prompt`, and against `references`, views of the training set."""
     how = {"clip": run.recipe.evaluate.clip, "device": tools.device}
-    pictures = [imaging.decode(row["png"]).pixels for row in painted]
-    scored = {
-        "clip_score": clip_score.measure(pictures, [row["prompt"] for row in painted], **how),
-        "clip_image": clip_image.measure(pictures, [_pixels(run, tools, row) for row in references], **how),
-    }
+    pictures = [imaging.decode(row["png"]).pixels for row in rows]
+    by_prompt = clip_score.measure(pictures, [row["prompt"] for row in rows], **how)
+    by_picture = clip_image.measure(pictures, [_pixels(run, tools, row) for row in references], **how)
     return [
-        {"metric": name, "prompt": row["prompt"], "seed": row["seed"], "value": value}
-        for name, values in scored.items()
-        for row, value in zip(painted, values, strict=True)
+        {"scores__clip_score": one, "scores__clip_image": other}
+        for one, other in zip(by_prompt, by_picture, strict=True)
     ]
 
 
-def losses(run: Run, tools: Tools, unet: Any, pictures: Sequence[Row]) -> list[Row]:  # noqa: ANN401
-    """The stable loss of whole pictures, given as rows of the training set, of both splits."""
-    scheduler = load_scheduler(run)
-    told = functools.partial(tools.progress, "stable loss")
-    found: list[Row] = []
+def losses(run: Run, tools: Tools, unet: Any, rows: Sequence[Row]) -> list[Row]:  # noqa: ANN401
+    """The stable loss of whole pictures, given by `sample_id` and `split`: its timesteps, and the loss at each."""
+    scheduler, found = load_scheduler(run), defaultdict[str, list[stable_loss.Loss]](list)
     for split in ("train", "held_out"):
-        wanted = {row["sample_id"] for row in pictures if row["split"] == split}
-        data = examples(run, split, tools)
-        rows = [place for place, row in enumerate(data.rows) if row["view"] == 0 and row["sample_id"] in wanted]
-        if rows:
-            found += [
-                {"split": split, "sample_id": one.sample_id, "timestep": one.timestep, "loss": one.loss}
-                for one in stable_loss.measure(unet, data, scheduler, rows=rows, progress=told)
-            ]
-    return found
+        wanted = {row["sample_id"] for row in rows if row["split"] == split}
+        if not wanted:
+            continue
+        data, before = examples(run, split, tools), len(found)
+        places = [place for place, row in enumerate(data.rows) if row["view"] == 0 and row["sample_id"] in wanted]
+
+        def told(done: int, total: int, before: int = before, count: int = len(places)) -> None:
+            tools.advance(before + count * done // total)
+
+        for one in stable_loss.measure(unet, data, scheduler, rows=places, progress=told):
+            found[one.sample_id].append(one)
+    by_picture = [found[row["sample_id"]] for row in rows]
+    return [
+        {"losses__timesteps": [one.timestep for one in each], "losses__losses": [one.loss for one in each]}
+        for each in by_picture
+    ]
 
 
-def values(run: Run, tools: Tools, model: Any, pictures: Sequence[Row]) -> list[Row]:  # noqa: ANN401
-    """What is measured of a model that sees pixels: its loss and more, by split, sample and metric."""
+def values(run: Run, tools: Tools, model: Any, rows: Sequence[Row]) -> list[Row]:  # noqa: ANN401
+    """What is measured of a model that sees pixels on whole pictures, given by `sample_id` and `split`."""
     method = plugins.load("methods", run.recipe.train.method, field="train.method")
-    found: list[Row] = []
+    views_of = {row["sample_id"]: row for row in run.rows("views") if row["view"] == 0}
+    found = defaultdict[str, list[Row]](list)
     for split in ("train", "held_out"):
-        rows = [row for row in pictures if row["split"] == split]
-        if rows:
-            measured = seeing.values(method, model, pixels(run, rows, tools), *helpers(run))
-            found += [{"split": split, **one} for one in measured]
-    return found
+        wanted = [views_of[row["sample_id"]] for row in rows if row["split"] == split]
+        if wanted:
+            for one in seeing.values(method, model, pixels(run, wanted, tools), *helpers(run)):
+                found[one["sample_id"]].append(one)
+    by_picture = [found[row["sample_id"]] for row in rows]
+    return [
+        {"values__metrics": [one["metric"] for one in each], "values__values": [one["value"] for one in each]}
+        for each in by_picture
+    ]
 
 
 def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401

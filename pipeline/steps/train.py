@@ -12,7 +12,8 @@ from typing import Any
 from pipeline import learning, plugins, stopping
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps import evaluate, trainset
+from pipeline.steps import trainset
+from pipeline.steps.evaluation import Evaluation
 from pipeline.workspace import write_bytes
 
 
@@ -30,7 +31,7 @@ def run(run: Run, tools: Tools) -> str:
         from pipeline.steps import measures  # imports torch
 
         model = measures.load_base(run, tools)
-        at = evaluate.Evaluation(run, tools, folder)
+        at = Evaluation(run, tools, folder)
         at.step(0, lambda: model)
         method = plugins.load("methods", recipe.train.method, field="train.method")
         with stopping.patient(tools.say):

@@ -18,7 +18,7 @@ def tried(folder, *words):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("part", "least"), [("prepare", 90), ("run", 30)])
+@pytest.mark.parametrize(("part", "least"), [("prepare", 90), ("run", 25)])
 def test_a_point_of_each_kind(tmp_path, part, least):
     told = tried(tmp_path, part, "turns", 1)
     assert told["wrong"] == []

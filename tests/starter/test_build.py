@@ -11,7 +11,7 @@ from pipeline.imaging import decode
 from pipeline.stage import Tools
 from pipeline.starter import build, parts
 from pipeline.starter.pictures import picture
-from pipeline.steps import evaluate
+from pipeline.steps import evaluation
 
 SCALE = 0.001
 
@@ -29,8 +29,8 @@ def few(patch, folder):
         (recipes / path.name).write_text(yaml.safe_dump(data))
     patch.setattr(build, "RECIPES", recipes)
     patch.setattr(build, "LEAST_PICTURES", 12)
-    patch.setattr(evaluate, "MOST_SEEN", 4)
-    patch.setattr(evaluate, "MOST_PICTURES", 4)
+    patch.setattr(evaluation, "MOST_SEEN", 4)
+    patch.setattr(evaluation, "MOST_PICTURES", 4)
     patch.setattr(parts, "CAPTIONS", 300)
     patch.setattr(parts, "measure", lambda weights, work, *, scale, say: {"looked": weights.name, "scale": scale})
 

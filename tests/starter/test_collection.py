@@ -1,41 +1,21 @@
 import csv
 import hashlib
-import json
 from collections import Counter
-from pathlib import Path
+from itertools import combinations
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from flows import demo
-from pipeline import plan
-from pipeline.errors import InputError
+from pipeline.dedup import perceptual
+from pipeline.errors import InputError, PictureError
 from pipeline.imaging import decode
-from pipeline.run import Run
-from pipeline.stage import Tools
-from pipeline.starter import collection, pictures, quality
-from pipeline.workspace import Workspace
-
-GOOD = collection.SUBJECTS
-KINDS = {
-    "near-duplicate": 8,
-    "same bytes": 1,
-    "same pixels": 1,
-    "blurred": 3,
-    "dark": 3,
-    "tiny": 3,
-    "licence not allowed": 3,
-    "licence unknown": 2,
-    "corrupt": 3,
-}
+from pipeline.settings import Near
+from pipeline.starter import collection, defects, pictures
+from pipeline.starter.defects import GOOD, KINDS
 
 
 def tree(folder):
-    return {
-        path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(folder.iterdir())
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -44,112 +24,94 @@ def planted(tmp_path_factory):
     return folder, collection.demo(folder)
 
 
-@pytest.fixture(scope="module")
-def prepared(planted, tmp_path_factory):
-    folder, _ = planted
-    before = tree(folder)
-    workspace = Workspace.create(tmp_path_factory.mktemp("demo") / "w")
-    run = Run.create(workspace, demo.recipe(folder), command="a test")
-    for step in ("ingest", "measure", "select"):
-        plan.do(run, step, Tools(workspace, workers=1))
-    return run, before
+def test_every_kind_of_trouble_is_there_and_three_of_five_files_are_good(planted):
+    folder, truths = planted
+    counted = Counter(one.kind for one in truths)
+    assert set(counted) == {GOOD, *KINDS}
+    assert len(truths) == collection.FILES == 300
+    assert 0.55 < counted[GOOD] / len(truths) < 0.65
+    beside = {"metadata.csv", *(path.name for path in folder.glob("*.txt"))}
+    assert {one.file for one in truths} == {path.name for path in folder.iterdir()} - beside
 
 
-def test_the_planted_truth_is_complete(planted):
-    folder, truth = planted
-    files = {path.name for path in folder.iterdir() if path.suffix in (".png", ".jpg", ".bmp")}
-    assert Counter(truth.values()) == KINDS
-    assert set(truth) <= files
-    assert files - set(truth) == {f"robot-{number:02d}.png" for number in range(GOOD)}
-    assert json.loads((folder.parent / "planted.json").read_text()) == truth
+def test_the_truth_lies_beside_the_folder_and_is_read_again(planted):
+    folder, truths = planted
+    assert collection.load(folder) == truths
+    assert (folder.parent / "planted.json").is_file()
     assert not (folder / "planted.json").exists()
 
 
-def test_the_planted_truth_is_true(planted):
-    folder, truth = planted
+def test_the_same_files_are_drawn_again(planted, tmp_path):
+    assert collection.demo(tmp_path / "again") == planted[1]
+    assert tree(tmp_path / "again") == tree(planted[0])
 
-    def of(wrong):
-        return [folder / name for name, said in truth.items() if said == wrong]
 
-    def pixels(path):
-        return np.asarray(Image.open(path).convert("RGB"))
+def test_what_ought_to_become_of_each_is_what_its_kind_asks_for(planted):
+    for one in planted[1]:
+        assert one.states == (defects.STAYS if one.kind == GOOD else KINDS[one.kind].states)
 
-    assert (folder / "twin-of-robot-20.png").read_bytes() == (folder / "robot-20.png").read_bytes()
-    twin = folder / "reencoded-robot-21.bmp"
-    assert twin.read_bytes() != (folder / "robot-21.png").read_bytes()
-    assert (pixels(twin) == pixels(folder / "robot-21.png")).all()
-    assert all(max(pixels(path).shape[:2]) == 40 for path in of("tiny"))
-    assert all(pixels(path).max() < 20 for path in of("dark"))
-    for number in range(4):
-        near = pixels(folder / f"recompressed-{number}.jpg").astype(int)
-        assert 0 < np.abs(near - pixels(folder / f"robot-{10 + number:02d}.png")).mean() < 6
+
+def test_a_copy_has_one_original_that_is_good_and_copied_once(planted):
+    _, truths = planted
+    good = {one.file for one in truths if one.kind == GOOD}
+    copies = [one for one in truths if one.of]
+    assert {one.kind for one in copies} == {name for name, kind in KINDS.items() if kind.copies}
+    assert {one.of for one in copies} <= good
+    assert len({one.of for one in copies}) == len(copies)
+
+
+def test_exact_copies_and_broken_files_are_what_they_are_called(planted):
+    folder, truths = planted
+    for one in truths:
+        data = (folder / one.file).read_bytes()
+        if one.kind == "same bytes":
+            assert data == (folder / one.of).read_bytes()
+        elif one.kind == "same pixels":
+            assert decode(data).pixel_id == decode((folder / one.of).read_bytes()).pixel_id
+        elif one.states == ("quarantined",):
+            assert one.caption == ""
+            with pytest.raises(PictureError):
+                decode(data)
+        else:
+            decode(data)
+
+
+def test_good_pictures_do_not_look_alike_to_the_default_recipe(planted):
+    folder, truths = planted
+    near = Near()
+    seen = [
+        perceptual.measure(decode((folder / one.file).read_bytes()), perceptual.Params())
+        for one in truths
+        if one.kind == GOOD
+    ]
+    for one, other in combinations(seen, 2):
+        colors = (np.array([each["perceptual__colors"]], np.uint64) for each in (one, other))
+        assert (one["perceptual__hash"] ^ other["perceptual__hash"]).bit_count() > near.distance or (
+            perceptual.colour_distance(*colors)[0] > near.colour
+        )
 
 
 def test_rights_stand_beside_the_pictures(planted):
-    folder, truth = planted
+    folder, truths = planted
     with (folder / "metadata.csv").open(newline="", encoding="utf-8") as file:
-        rows = {row["file_name"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {path.name for path in folder.iterdir()} - {"metadata.csv"} - {
-        path.name for path in folder.glob("*.txt")
-    }
-    for name, row in rows.items():
-        wanted = {"licence not allowed": "CC-BY-NC-4.0", "licence unknown": ""}.get(truth.get(name, ""), "CC0-1.0")
-        assert row["license"] == wanted
+        rows = {row["file_name"]: row["license"] for row in csv.DictReader(file)}
+    assert rows == {one.file: collection.LICENSES.get(one.kind, "CC0-1.0") for one in truths}
+    assert {"CC-BY-NC-4.0", "", "CC0-1.0"} == set(rows.values())
 
 
-def test_three_of_four_good_pictures_have_a_caption_that_is_true(planted):
-    folder, _ = planted
-    texts = sorted(folder.glob("*.txt"))
-    assert len(texts) == GOOD * 3 // 4
-    for path in texts:
-        ground, _ = quality.seen(decode(path.with_suffix(".png").read_bytes()).pixels)
-        assert path.read_text().endswith(f"on {pictures.an(ground)} background\n")
-
-
-def test_the_same_pictures_are_drawn_again(planted, tmp_path):
-    collection.demo(tmp_path / "again")
-    first = {name: digest for name, (_, digest) in tree(planted[0]).items()}
-    assert {name: digest for name, (_, digest) in tree(tmp_path / "again").items()} == first
-
-
-def test_preparation_catches_all_that_was_planted_and_loses_nothing_good(planted, prepared):
-    _, truth = planted
-    run, _ = prepared
-    told = demo.caught(run, truth)
-    for wrong, count in KINDS.items():
-        assert f"{wrong}: {count} of {count}" in told
-    assert f"good pictures lost: 0 of {GOOD}" in told
-
-
-WHY = {
-    "near-duplicate": ("duplicate", "looks alike"),
-    "same bytes": ("duplicate", "same bytes"),
-    "same pixels": ("duplicate", "same pixels"),
-    "blurred": ("rejected", "sharpness__score too low"),
-    "dark": ("rejected", "exposure__dark too high"),
-    "tiny": ("rejected", "resolution__short_side too low"),
-    "licence not allowed": ("rejected", "licence not allowed"),
-    "licence unknown": ("rejected", "licence unknown"),
-}
-
-
-def test_the_ledger_gives_the_true_reason(planted, prepared):
-    _, truth = planted
-    ledger = {Path(row["origin"]).name: row for row in prepared[0].rows("ledger")}
-    for name, wrong in truth.items():
-        row = ledger[name]
-        if wrong == "corrupt":
-            assert (row["state"], row["stage"]) == ("quarantined", "ingest")
-        else:
-            assert (row["state"], row["reason"]) == WHY[wrong], name
-    origins = {row["sample_id"]: Path(row["origin"]).name for row in prepared[0].rows("origins")}
-    for number in range(4):
-        assert origins[ledger[f"smaller-{number}.png"]["kept_instead"]] == f"robot-{number:02d}.png"
-        assert origins[ledger[f"recompressed-{number}.jpg"]["kept_instead"]] == f"robot-{10 + number:02d}.png"
-
-
-def test_the_source_folder_is_never_changed(planted, prepared):
-    assert tree(planted[0]) == prepared[1]
+def test_captions_beside_the_files_are_true_but_for_the_wrong_ones(planted, seen):
+    folder, truths = planted
+    captioned = [one for one in truths if (folder / one.file).with_suffix(".txt").exists()]
+    assert Counter(one.kind for one in captioned)["wrong caption"] == collection.COUNTS["wrong caption"]
+    assert {one.kind for one in captioned} == {GOOD, "wrong caption"}
+    good = [one for one in captioned if one.kind == GOOD]
+    assert len(good) == pytest.approx(0.75 * sum(one.kind == GOOD for one in truths), abs=1)
+    for one in captioned:
+        said = (folder / one.file).with_suffix(".txt").read_text().strip()
+        assert (said == one.caption) == (one.kind == GOOD)
+        ground, _ = seen(decode((folder / one.file).read_bytes()).pixels)
+        assert one.caption.endswith(f" {ground} background")
+        assert said.endswith(f" {ground} background") == (one.kind == GOOD)
 
 
 def test_plain_pictures_have_captions_beside_them(tmp_path):

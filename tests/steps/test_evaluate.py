@@ -1,16 +1,13 @@
-import shutil
-from collections import Counter
-
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
-from safetensors.torch import load_file, save_file
 
 from pipeline import imaging, models
 from pipeline.stage import Tools
-from pipeline.steps import evaluate, measures
+from pipeline.steps import evaluate
+from pipeline.steps.evaluation import Evaluation
 
 BEFORE = ("ingest", "measure", "select", "caption", "review", "trainset", "train")
 PROMPT = "a small red circle on a blue background"
@@ -67,21 +64,6 @@ def test_plain_diffusers_with_the_adapter_paints_the_last_steps_samples(finished
     assert np.abs(ours.astype(int) - base).max() > 1
 
 
-def test_losses_are_of_both_splits_and_of_whole_pictures_alone(finished):
-    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
-    views = {row["sample_id"]: row["split"] for row in finished.run.rows("views")}
-    rows = evaluation.rows("losses")
-    for step in (0, 2, 4):
-        assert {(row["sample_id"], row["split"]) for row in rows if row["step"] == step} == set(views.items())
-    keys = {(row["step"], row["sample_id"], row["timestep"]) for row in rows}
-    assert len(keys) == len(rows) == 3 * len(views) * len({row["timestep"] for row in rows})
-    means = finished.run.rows("stable_loss")
-    for mean in means:
-        same = [row["loss"] for row in rows if all(row[name] == mean[name] for name in ("step", "split", "timestep"))]
-        assert mean["loss"] == pytest.approx(np.mean(same))
-    assert {(row["step"], row["split"]) for row in means} == {(s, t) for s in (0, 2, 4) for t in ("train", "held_out")}
-
-
 def test_measures_compare_the_base_with_the_last_step(finished):
     metrics = {(row["name"], row["of"]): row for row in finished.run.rows("metrics")}
     assert list(metrics) == [
@@ -90,7 +72,7 @@ def test_measures_compare_the_base_with_the_last_step(finished):
         ("clip image", "samples"),
         ("clip score", "samples"),
     ]
-    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
+    evaluation = Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
     for split, of in (("train", "training pictures"), ("held_out", "held-out pictures")):
         for step, when in ((0, "before"), (4, "after")):
             values = [r["loss"] for r in evaluation.rows("losses") if (r["step"], r["split"]) == (step, split)]
@@ -114,51 +96,6 @@ def test_another_prompt_is_rendered_by_the_same_training_before_and_after(finish
     assert made.stats["train"].computed == 0
     assert made.stats["evaluate"].computed == 2
     assert [(row["step"], row["seed"]) for row in made.run.rows("samples_made")] == [(0, 5), (4, 5)]
-
-
-def spied(monkeypatch):
-    """Counts what is measured, by the name of what is measured."""
-    counts = Counter()
-    for name in ("samples", "scores", "losses"):
-        real = getattr(measures, name)
-
-        def spy(*given, name=name, real=real):
-            counts[name] += 1
-            return real(*given)
-
-        monkeypatch.setattr(measures, name, spy)
-    return counts
-
-
-def test_another_clip_scores_the_pictures_that_are_there(finished, further, tmp_path, monkeypatch):
-    folder = shutil.copytree(models.locate("starter", part="clip"), tmp_path / "clip")
-    weights = load_file(folder / "model.safetensors")
-    save_file(
-        weights | {"visual_projection.weight": weights["visual_projection.weight"].flip(0)},
-        folder / "model.safetensors",
-    )
-    made = further(evaluate={**finished.run.recipe.evaluate.model_dump(mode="json"), "clip": str(folder)}).go(*BEFORE)
-    counts = spied(monkeypatch)
-    made.go("evaluate")
-    assert counts == {"scores": 2}
-    assert [row["png"] for row in made.run.rows("samples_made")] == [
-        row["png"] for row in finished.run.rows("samples_made")
-    ]
-    scores = {row["name"]: row["before"] for row in made.run.rows("metrics")}
-    before = {row["name"]: row["before"] for row in finished.run.rows("metrics")}
-    assert scores["stable loss"] == before["stable loss"]
-    assert scores["clip score"] != before["clip score"]
-
-
-def test_the_base_model_is_measured_once_for_all_trainings_of_a_set(finished, further, monkeypatch):
-    train = {**finished.run.recipe.train.model_dump(mode="json"), "learning_rate": 2e-3}
-    made = further(train=train).go(*BEFORE[:-1])
-    counts = spied(monkeypatch)
-    made.go("train", "evaluate")
-    assert made.training != finished.training
-    assert counts == {"samples": 2, "scores": 2, "losses": 2}  # after steps 2 and 4
-    first = [row for row in made.run.rows("samples_made") if row["step"] == 0]
-    assert first == [row for row in finished.run.rows("samples_made") if row["step"] == 0]
 
 
 def test_without_prompts_the_losses_alone_are_compared(further):
@@ -189,8 +126,3 @@ def test_a_planted_difference_is_found_and_pairs_are_by_picture():
 def test_a_picture_without_its_pair_is_left_out():
     (row,) = evaluate.compare(planted({"a": 1.0, "b": 2.0, "c": 99.0}, {"a": 0.5, "b": 1.5, "d": 7.0}), [], 10)
     assert (row["before"], row["after"]) == (1.5, 1.0)
-
-
-def test_it_is_due_at_every_so_many_steps_and_the_last(finished):
-    evaluation = evaluate.Evaluation(finished.run, Tools(finished.run.workspace, workers=1), finished.training)
-    assert [step for step in range(1, 6) if evaluation.due(step)] == [2, 4]

@@ -120,7 +120,12 @@ def seven_examples():
     return MemoryExamples(moments, text, torch.zeros(77, 4), scale=0.5, shift=0.1, repeats=[1, 1, 2, 1, 1, 1, 1])
 
 
-@pytest.fixture
-def tiny(tmp_path):
+@pytest.fixture(scope="session")
+def tiny_of():
     """What checks of trainings need: a model's and a training set's makers, and a folder."""
-    return SimpleNamespace(unet=tiny_unet, examples=seven_examples, folder=tmp_path)
+    return lambda folder: SimpleNamespace(unet=tiny_unet, examples=seven_examples, folder=folder)
+
+
+@pytest.fixture
+def tiny(tiny_of, tmp_path):
+    return tiny_of(tmp_path)
