@@ -19,12 +19,13 @@ from pipeline.starter.defects import GOOD, Truth
 
 EVERY = 150
 READ = 3
-"""The demo's reviewer reads every third caption."""
+"""The demo's reviewer reads the flagged captions and every third."""
 ABOUT = (
     "Gesso drew {files} pictures of a robot that its small base model has never seen, and spoiled {trouble} of them in "
     "{kinds} ways: copies, blur, noise, bars, licences, broken files, wrong captions. Preparation had to find them, "
-    "knowing nothing of that. A stand-in for a person then read every third caption and corrected the wrong ones, by "
-    "the same spreadsheet that people use. On what was left the model learned the robot, under the made-up name sks."
+    "knowing nothing of that. A stand-in for a person then read the captions that a check had flagged and a third of "
+    "the others, and corrected the wrong ones in the same spreadsheet that people use. On what was left the model "
+    "learned the robot, under the made-up name sks: compare the columns of the samples."
 )
 """What a stranger should know before reading the demo's report."""
 
@@ -94,7 +95,7 @@ def demo(workspace: str | None, engine: str, command: str, *, verbose: bool = Fa
 
 
 def review(run: Run, truths: Sequence[Truth], path: Path) -> str:
-    """Read every third caption as a person would, with the truth for eyes: export, correct or accept, apply.
+    """Read the flagged captions and every third as a person would, with the truth for eyes: export, edit, apply.
 
     Captions that were decided before stay as they are; says what changed.
     """
@@ -103,9 +104,9 @@ def review(run: Run, truths: Sequence[Truth], path: Path) -> str:
     reviewing.export(run, path, replace=True)
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    for row in sorted(rows, key=lambda row: row["origin"])[::READ]:
+    for place, row in enumerate(sorted(rows, key=lambda row: row["origin"])):
         truth = shows[Path(row["origin"]).name]
-        if row["sample_id"] in undecided:
+        if row["sample_id"] in undecided and (row["flags"] or place % READ == 0):
             row.update({"caption": truth} if row["caption"] != truth else {"decision": "accept"})
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -113,7 +114,7 @@ def review(run: Run, truths: Sequence[Truth], path: Path) -> str:
         writer.writerows(rows)
     done = reviewing.apply(run, path, reviewer="demo")
     edited, accepted = done.changes.count("edited"), done.changes.count("accepted")
-    return f"review of every third caption: {edited} corrected, {accepted} accepted"
+    return f"captions reviewed: {edited} corrected, {accepted} accepted"
 
 
 def tell(run: Run, truths: Sequence[Truth]) -> None:

@@ -64,9 +64,10 @@ class Caught:
 
     @property
     def precision(self) -> float:
-        """Share of the files that left, or were flagged, that did so rightly, 0 to 1; 1 where none did."""
-        files = sum(one.files for one in self.reasons)
-        return sum(one.right for one in self.reasons) / files if files else 1.0
+        """Share of the files that left that did so rightly, 0 to 1; 1 where none left. A flagged caption stays."""
+        left = [one for one in self.reasons if one.state != FLAGGED]
+        files = sum(one.files for one in left)
+        return sum(one.right for one in left) / files if files else 1.0
 
 
 def compare(record: RunRecord) -> Caught | None:

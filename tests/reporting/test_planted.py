@@ -92,7 +92,8 @@ def test_a_wrong_caption_is_caught_where_it_is_flagged(held):
     wrong = [(name, "wrong caption", None, ("flagged",), "kept", "") for name in ("w1", "w2")]
     found = held(*wrong, good("g"), flagged=("w1", "g"))
     assert by_name(found.kinds) == {"wrong caption": (1, 2), "good": (1, 1)}
-    assert found.precision == 1 / 2
+    assert [(one.state, one.files, one.right) for one in found.reasons] == [("flagged", 2, 1)]
+    assert found.precision == 1  # a flag takes nothing out
 
 
 def test_what_ought_to_stay_is_no_trouble(held):
