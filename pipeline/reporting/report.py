@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reporting import planted, plots, sections, verdict, words
+from pipeline.reporting import captions, planted, plots, sections, verdict, words
 from pipeline.reporting.curves import by_timestep, overall
 from pipeline.reporting.facts import facts
 from pipeline.reporting.pictures import Album
@@ -49,7 +49,7 @@ def html(record: RunRecord) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(words, name) for name in ("number", "percent", "count", "duration", "memory")}
-    environment.filters |= {"words": words.plain, "clip": sections.clip, "said": verdict.said}
+    environment.filters |= {"words": words.plain, "clip": captions.clip, "said": verdict.said}
     filled = sections.filled(record, album)
     return environment.get_template("report.html.j2").render(
         record=record,

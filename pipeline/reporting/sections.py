@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import groupby
 
-from pipeline.reporting import curves, galleries, planted, plots, verdict
+from pipeline.reporting import captions, curves, galleries, planted, plots, verdict
 from pipeline.reporting.charts import interval_mark, share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
-from pipeline.reporting.record import CaptionRow, Metric, RunRecord
+from pipeline.reporting.record import Metric, RunRecord
 from pipeline.reporting.words import plain, spread
 
 MOST_CAPTIONS = 200
 """Rows of the caption table."""
-MOST_CHARACTERS = 600
-"""Characters shown of one caption; the rest is counted."""
 MOST_VIEWED = 24
 """Pictures on the augmentation sheet."""
 MOST_ROWS, MOST_COLUMNS = 32, 8
@@ -44,26 +41,6 @@ class Section:
 def filled(record: RunRecord, album: Album) -> list[tuple[Section, Data]]:
     """The sections that the record can fill, in the order of the page."""
     return [(section, data) for section in SECTIONS if (data := section.fill(record, album))]
-
-
-def changes(row: CaptionRow) -> list[tuple[str, str]]:
-    """What a person changed in the machine's words: (`same`, `gone` or `new`, text) pieces; one piece if unread."""
-    if row.reviewed is None or row.machine == row.reviewed:
-        return [("same", clip(row.machine))]
-    before, after = clip(row.machine).split(" "), clip(row.reviewed).split(" ")
-    pieces: list[tuple[str, str]] = []
-    for kind, start, end, to_start, to_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            pieces.append(("same", " ".join(before[start:end])))
-            continue
-        pieces += [("gone", " ".join(before[start:end]))] if end > start else []
-        pieces += [("new", " ".join(after[to_start:to_end]))] if to_end > to_start else []
-    return pieces
-
-
-def clip(text: str) -> str:
-    """The text, or its start and how many characters there are in all."""
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"
 
 
 def _funnel(record: RunRecord, _: Album) -> Data:
@@ -101,19 +78,13 @@ def _duplicates(record: RunRecord, album: Album) -> Data:
 def _captions(record: RunRecord, album: Album) -> Data:
     if not record.captions:
         return {}
-    ranked = sorted(record.captions, key=_rank)
+    ranked = sorted(record.captions, key=captions.rank)
     return {
-        "rows": [(row, album.thumbnail(row.sample_id), changes(row)) for row in ranked[:MOST_CAPTIONS]],
+        "rows": [(row, album.thumbnail(row.sample_id), captions.changes(row)) for row in ranked[:MOST_CAPTIONS]],
         "total": len(record.captions),
         "flagged": sum(bool(row.flags) for row in record.captions),
         "reviewed": sum(row.reviewed is not None for row in record.captions),
     }
-
-
-def _rank(row: CaptionRow) -> tuple[bool, bool, bool, str]:
-    """Flagged captions first, then those that a person changed, then those that nobody has read."""
-    changed = row.reviewed is not None and row.reviewed != row.machine
-    return not row.flags, not changed, row.reviewed is not None, row.origin
 
 
 def _augmentation(record: RunRecord, album: Album) -> Data:

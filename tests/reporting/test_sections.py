@@ -1,14 +1,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.reporting.pictures import Album
-from pipeline.reporting.record import CaptionRow, Evaluation, RunRecord, Sample
-from pipeline.reporting.sections import MOST_CAPTIONS, MOST_COLUMNS, MOST_ROWS, SECTIONS, changes, clip, filled
-
-texts = st.text("ab ", max_size=30)
+from pipeline.reporting.record import Evaluation, RunRecord, Sample
+from pipeline.reporting.sections import MOST_CAPTIONS, MOST_COLUMNS, MOST_ROWS, SECTIONS, filled
 
 
 def names(record: RunRecord) -> list[str]:
@@ -17,10 +13,6 @@ def names(record: RunRecord) -> list[str]:
 
 def data(record: RunRecord, name: str) -> dict:
     return next(data for section, data in filled(record, Album(record.thumbnails)) if section.name == name)
-
-
-def caption(machine: str, reviewed: str | None) -> CaptionRow:
-    return CaptionRow("s", "a.png", machine, reviewed, "", "")
 
 
 def test_a_whole_run_fills_every_section(record):
@@ -94,22 +86,3 @@ def test_a_large_grid_is_cut_and_keeps_its_ends(record):
     assert grid["rows"] == (MOST_ROWS, 40)
     assert grid["columns"] == (MOST_COLUMNS, 20)
     assert (grid["steps"][0], grid["steps"][-1]) == (0, 19)
-
-
-@given(texts, texts)
-def test_the_pieces_of_a_change_hold_both_texts(machine, reviewed):
-    pieces = changes(caption(machine, reviewed))
-    assert " ".join(text for kind, text in pieces if kind != "new").split() == machine.split()
-    assert " ".join(text for kind, text in pieces if kind != "gone").split() == reviewed.split()
-
-
-def test_a_change_is_told_by_the_word():
-    assert changes(caption("a big dog", "a large dog")) == [
-        ("same", "a"), ("gone", "big"), ("new", "large"), ("same", "dog"),
-    ]  # fmt: skip
-    assert changes(caption("a dog", None)) == [("same", "a dog")]
-
-
-def test_long_texts_are_clipped_and_counted():
-    assert clip("x" * 600) == "x" * 600
-    assert clip("x" * 12_345) == "x" * 600 + "… (12,345 characters)"

@@ -102,7 +102,7 @@ def test_stripes_are_judged_by_the_one_axis_that_has_edges():
 
 def test_recompression_does_not_sharpen_a_blurred_picture():
     out = io.BytesIO()
-    soft = blurred(picture(7, side=256).pixels, 4)
+    soft = blurred(picture(0, side=256).pixels, 4)
     Image.fromarray(soft).save(out, "JPEG", quality=60)
     assert sharpness.measure(decode(out.getvalue()), sharpness.Params())["sharpness__score"] < 0.2
 

@@ -1,0 +1,36 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.reporting.captions import changes, clip, rank
+from pipeline.reporting.record import CaptionRow
+
+texts = st.text("ab ", max_size=30)
+
+
+def caption(machine: str, reviewed: str | None) -> CaptionRow:
+    return CaptionRow("s", "a.png", machine, reviewed, "", "")
+
+
+def test_flagged_come_first_then_changed_then_unread():
+    flagged = CaptionRow("s", "z.png", "x", None, "", "", ("odd",))
+    rows = [flagged, caption("x", "y"), caption("x", None), caption("x", "x")]
+    assert sorted(rows[::-1], key=rank) == rows
+
+
+@given(texts, texts)
+def test_the_pieces_of_a_change_hold_both_texts(machine, reviewed):
+    pieces = changes(caption(machine, reviewed))
+    assert " ".join(text for kind, text in pieces if kind != "new").split() == machine.split()
+    assert " ".join(text for kind, text in pieces if kind != "gone").split() == reviewed.split()
+
+
+def test_a_change_is_told_by_the_word():
+    assert changes(caption("a big dog", "a large dog")) == [
+        ("same", "a"), ("gone", "big"), ("new", "large"), ("same", "dog"),
+    ]  # fmt: skip
+    assert changes(caption("a dog", None)) == [("same", "a dog")]
+
+
+def test_long_texts_are_clipped_and_counted():
+    assert clip("x" * 600) == "x" * 600
+    assert clip("x" * 12_345) == "x" * 600 + "… (12,345 characters)"
