@@ -13,8 +13,8 @@ def caption(machine: str, reviewed: str | None) -> CaptionRow:
 
 def test_flagged_come_first_then_changed_then_unread():
     flagged = CaptionRow("s", "z.png", "x", None, "", "", ("odd",))
-    rows = [flagged, caption("x", "y"), caption("x", None), caption("x", "x")]
-    assert sorted(rows[::-1], key=rank) == rows
+    changed, unread, accepted = caption("x", "y"), caption("x", None), caption("x", "x")
+    assert sorted([accepted, unread, changed, flagged], key=rank) == [flagged, changed, unread, accepted]
 
 
 @given(texts, texts)
