@@ -62,7 +62,7 @@ def measure(picture: Canonical, params: Params) -> dict[str, int | bool]:
     bits = low > (ranked[low.size // 2 - 1] + ranked[low.size // 2]) / 2
     return {
         "perceptual__hash": int.from_bytes(np.packbits(bits).tobytes(), "big"),
-        "perceptual__colors": _quarters(picture.proxy),
+        "perceptual__colors": _quarters(_halved(picture.proxy)),
         "perceptual__flat": bool(small.std() < params.flat_below),
     }
 
@@ -101,12 +101,12 @@ def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArr
     return np.asarray(np.abs(fields[0] - fields[1]).max(-1, initial=0) * _STEP)
 
 
-def _halved(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Luma halved by averages of 2 x 2, where there is enough of it: the rest of the way is half the work."""
-    height, width = luma.shape[0] // 2, luma.shape[1] // 2
+def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels halved by averages of 2 x 2, where there are enough of them: the rest of the way is half the work."""
+    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
     if min(height, width) < 4 * _SIDE:
-        return luma
-    half = cv2.resize(luma[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        return pixels
+    half = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(half, np.uint8)
 
 

@@ -45,13 +45,12 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
-    counts = picture.histogram
-    below = np.cumsum(counts, dtype=np.float64) / picture.luma.size
+    below = np.cumsum(picture.histogram, dtype=np.float64) / picture.luma.size
     p5, p95, p99 = (np.searchsorted(below, (0.05, 0.95, 0.99)) / 255).tolist()
     return {
         "exposure__p99": p99,
         "exposure__p5": p5,
         "exposure__contrast": p95 - p5,
-        "exposure__dark": float(counts[params.black >= _LEVELS].sum() / picture.luma.size),
-        "exposure__bright": float(counts[params.white <= _LEVELS].sum() / picture.luma.size),
+        "exposure__dark": float(below[np.searchsorted(_LEVELS, params.black, "right") - 1]),
+        "exposure__bright": float(1 - below[np.searchsorted(_LEVELS, params.white) - 1]) if params.white > 0 else 1.0,
     }
