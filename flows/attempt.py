@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from pipeline import disk, plan
-from pipeline.errors import GessoError
+from pipeline.errors import DiskError, GessoError
 from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.workspace import write_bytes
@@ -59,5 +59,6 @@ def _bug(run: Run, step: str, error: Exception) -> Outcome:
 
 def _end(run: Run, outcome: Outcome) -> None:
     log.warning("%s: %s", outcome.step, outcome.message)
-    with suppress(OSError):  # a full disk must not hide why the run ended
+    with suppress(OSError, DiskError):  # a disk that is full or gone must not hide why the run ended
+        run.check()
         run.save_json("outcome", asdict(outcome))

@@ -35,8 +35,8 @@ class Measurer(Protocol):
 
 
 def fingerprint_of(measurer: Measurer, params: BaseModel) -> str:
-    """A measurer's fingerprint, which also changes with the version of the canonical pixels."""
-    return fingerprint(measurer, params, f"pixels-{imaging.PIXELS_VERSION}")
+    """A measurer's fingerprint, which also changes with the versions of the canonical pixels and the proxy."""
+    return fingerprint(measurer, params, f"pixels-{imaging.PIXELS_VERSION}, proxy-{imaging.PROXY_VERSION}")
 
 
 def requests_of(samples: Mapping[str, str]) -> dict[str, Request]:

@@ -27,7 +27,12 @@ ALL_STEPS = tuple(step for steps in STEPS.values() for step in steps)
 
 
 def do(run: Run, step: str, tools: Tools) -> str:
-    """Do one step of a run and record what its stages did; the step's own summary comes back."""
+    """Do one step of a run and record what its stages did; the step's own summary comes back.
+
+    Raises:
+        DiskError: the run's folder has gone away.
+    """
+    run.check()
     try:
         said: str = importlib.import_module(f"pipeline.steps.{step}").run(run, tools)
     finally:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import yaml
 
 from pipeline import learning
-from pipeline.errors import WorkspaceError
+from pipeline.errors import DiskError, WorkspaceError
 from pipeline.manifest import Row, digest, read_table
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
@@ -92,6 +92,19 @@ class Run:
         return (
             self.workspace.root / "trainings" / digest([trainset["digest"], trainset["encoded"], settings, model])[:24]
         )
+
+    def check(self) -> None:
+        """Make sure that the run's folder is there: without it a step would find nothing and do nothing.
+
+        Raises:
+            DiskError: it is gone.
+        """
+        if not (self.folder / "recipe.yaml").is_file():
+            raise DiskError(
+                "the run's folder is gone",
+                field=str(self.folder),
+                remedy="Bring it back, or run the same command again.",
+            )
 
     def save(self, name: str, table: pa.Table) -> None:
         """Save a table for later steps."""

@@ -88,8 +88,9 @@ def _edges(folder: Path, nodes: Mapping[str, int]) -> list[Edge]:
     table = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"])
     columns = [column.to_pylist() for column in table.columns]
     rows = {one: (others, distances) for one, others, distances in zip(*columns, strict=True) if one in nodes}
+    known = {one: one for one in nodes}  # one string for each picture, however many edges it has
     return [
-        (one, other, distance)
+        (known[one], known[other], distance)
         for one, row in rows.items()
         for other, distance in zip(*row, strict=True)
         if other in nodes

@@ -30,9 +30,10 @@ def of_pixels(samples: Sequence[Row]) -> list[Row]:
     return _stars(((row["pixel_id"], row["sample_id"]) for row in samples if not row["error"]), "pixels")
 
 
-def of_looks(pairs: Iterable[Edge]) -> list[Row]:
-    """The perceptual edges (pixel ids) as rows of EDGES."""
-    return [{"a": a, "b": b, "kind": "perceptual", "distance": distance} for a, b, distance in pairs]
+def of_looks(pairs: Sequence[Edge]) -> pa.Table:
+    """The perceptual edges (pixel ids) as a table of EDGES; of look-alikes there may be very many."""
+    a, b, distance = zip(*pairs, strict=True) if pairs else ((), (), ())
+    return pa.table([a, b, ["perceptual"] * len(pairs), distance], schema=EDGES)
 
 
 def _stars(members: Iterable[tuple[str | None, str]], kind: str) -> list[Row]:

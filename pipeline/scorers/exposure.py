@@ -33,6 +33,8 @@ ADDS = pa.schema(
     ]
 )
 
+_LEVELS = np.arange(256) / 255
+
 
 class Params(BaseModel, frozen=True, extra="forbid"):
     """What counts as nearly black and nearly white."""
@@ -43,14 +45,12 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
-    counts = picture.histogram
-    below = np.cumsum(counts, dtype=np.float64) / picture.luma.size
-    p5, p95, p99 = (int(np.searchsorted(below, share)) / 255 for share in (0.05, 0.95, 0.99))
-    levels = np.arange(256) / 255
+    below = np.cumsum(picture.histogram, dtype=np.float64) / picture.luma.size
+    p5, p95, p99 = (np.searchsorted(below, (0.05, 0.95, 0.99)) / 255).tolist()
     return {
         "exposure__p99": p99,
         "exposure__p5": p5,
         "exposure__contrast": p95 - p5,
-        "exposure__dark": float(counts[levels <= params.black].sum() / picture.luma.size),
-        "exposure__bright": float(counts[levels >= params.white].sum() / picture.luma.size),
+        "exposure__dark": float(below[np.searchsorted(_LEVELS, params.black, "right") - 1]),
+        "exposure__bright": float(1 - below[np.searchsorted(_LEVELS, params.white) - 1]) if params.white > 0 else 1.0,
     }

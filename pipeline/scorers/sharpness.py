@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -34,6 +34,8 @@ ADDS = pa.schema(
 )
 
 _FLOOR = 2.0
+_LINES = 128
+"""From this many lines on every third one is looked at: they tell the same in a third of the time."""
 _EQUAL_LUMA = 0.25
 """Below this share of the liveliest channel's standard deviation, luma does not tell the picture's edges."""
 _FEW = 0.01
@@ -49,7 +51,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """The score of the worse axis; 0 where there is no edge."""
     plane = _plane(picture)
-    axes = [_axis(one, params.reach) for one in (plane, cv2.transpose(plane))]
+    axes = [_axis(one[:: 1 if len(one) < _LINES else 3], params.reach) for one in (plane, cv2.transpose(plane))]
     most = max(energy for energy, _ in axes)
     scores = [score for energy, score in axes if energy > _FEW * most]
     return {"sharpness__score": min(1.0, min(scores, default=0.0))}

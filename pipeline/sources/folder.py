@@ -9,6 +9,7 @@ there. Hidden files, and workspaces that lie within the folder, are none of gess
 import os
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from pipeline.sources import _metadata
 from pipeline.workspace import MARK, Workspace, write_table
 
 DESCRIPTION = "a folder of pictures, read recursively, with .txt captions and metadata.csv or metadata.jsonl"
+READERS = 8
+"""Files that are read and stored at a time: each waits for the disk to have it."""
 SIDECARS = (".txt", ".TXT")
 SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
 
@@ -50,12 +53,11 @@ def scan(
             remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
         )
     told = _metadata.read(_metadata_files(root))
-    before, now = seen(root, workspace), []
-    rows = []
-    listed = list(_listing(root))
-    for place, (path, problem) in enumerate(listed):
-        progress(place, len(listed))
-        beside = told.pop(path, None)
+    before = seen(root, workspace)
+    listed = [(path, problem, told.pop(path, None)) for path, problem in _listing(root)]
+
+    def look(path: Path, problem: PictureError | None, beside: _metadata.Told | None) -> tuple[Row, Row | None]:
+        """The file's row, and what it is known by the next time."""
         try:
             if problem:
                 raise problem
@@ -65,11 +67,18 @@ def scan(
             if sample_id is None or not workspace.original(sample_id).exists():
                 on_read(path)
                 sample_id = _store(path, workspace)
-            now.append(dict(zip(SEEN.names, (*known, sample_id), strict=True)))
-            rows.append({**row, "sample_id": sample_id, "bytes": known[1]})
         except (OSError, PictureError) as error:
             said = str(error) if isinstance(error, PictureError) else f"unreadable: {error.strerror or error}"
-            rows.append({**_describe(path, source, position, beside, None), "error": said})
+            return {**_describe(path, source, position, beside, None), "error": said}, None
+        seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
+        return {**row, "sample_id": sample_id, "bytes": known[1]}, seen_now
+
+    rows, now = [], []
+    with ThreadPoolExecutor(READERS) as pool:
+        for place, (row, seen_now) in enumerate(pool.map(look, *zip(*listed, strict=True)) if listed else ()):
+            progress(place, len(listed))
+            rows.append(row)
+            now += [seen_now] if seen_now else []
     progress(len(listed), len(listed))
     for path, beside in told.items():
         said = f"missing: named in {shown(beside.where)}"

@@ -38,8 +38,8 @@ def run(run: Run, tools: Tools) -> str:
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
-    found = [*exact.of_bytes(origins), *exact.of_pixels(samples), *exact.of_looks(pairs)]
-    run.save("edges", table_of(found, exact.EDGES))
+    same = table_of([*exact.of_bytes(origins), *exact.of_pixels(samples)], exact.EDGES)
+    run.save("edges", pa.concat_tables([same, exact.of_looks(pairs)]))
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in samples if row["pixel_id"] in comparable}
     near = run.recipe.dedup.near
     pairs = edges.of_like_colours(pairs, colours, limit=near.colour) if near else []

@@ -1,9 +1,10 @@
 """The loss of a UNet on a batch: what it makes of noisy latents, held against what it should have made."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pipeline.training.data import Batch, Examples
@@ -23,11 +24,13 @@ class Denoising:
     examples: Examples
     objective: Objective
     settings: TrainSettings
+    device: torch.device = field(init=False)
 
     def __post_init__(self) -> None:
         if self.settings.zero_terminal_snr and self.objective.alphas[-1] > 0:
             raise ValueError("zero_terminal_snr needs a scheduler made with rescale_betas_zero_snr")
-        self.objective = self.objective.to(self.unet.device)
+        self.device = self.unet.device  # diffusers looks through all modules for it, which no step should cost
+        self.objective = self.objective.to(self.device)
 
     def losses(self, batch: Batch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
         """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn."""
@@ -39,7 +42,7 @@ class Denoising:
             timesteps=len(self.objective.alphas),
             noise_offset=self.settings.noise_offset,
             caption_dropout=self.settings.caption_dropout,
-        ).to(self.unet.device)
+        ).to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
         with autocast:
             answer = self.unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample

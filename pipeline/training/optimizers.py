@@ -45,11 +45,11 @@ def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: f
     accelerator.unscale_gradients()
     gradients = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
     norm = get_total_norm(gradients)
-    if limit:
-        # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
-        inner: Any = getattr(optimizer, "optimizer", optimizer)
-        inner.grad_scale = ((norm + 1e-6) / limit).clamp(min=1.0)
-    return float(norm)
+    told = float(norm)
+    inner: Any = getattr(optimizer, "optimizer", optimizer)
+    # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
+    inner.grad_scale = (norm + 1e-6) / limit if limit and told > limit else None
+    return told
 
 
 def state(accelerator: Accelerator, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -283,3 +283,16 @@ def test_a_folder_that_is_not_there_names_the_setting(tmp_path, workspace, name)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"sources\.2\.path.*--set sources\.2\.path=FOLDER"):
         folder.scan(Source(path=tmp_path / name), 2, workspace)
+
+
+def test_only_new_and_changed_files_are_read(root, workspace):
+    for number in range(20):
+        (root / f"{number}.png").write_bytes(bytes([number]))
+    first, second = [], []
+    folder.scan(Source(path=root), 0, workspace, on_read=first.append)
+    assert sorted(first) == sorted(folder.files(root))
+    assert len(first) == 20
+    changed = root / "7.png"
+    changed.write_bytes(b"another content")
+    folder.scan(Source(path=root), 0, workspace, on_read=second.append)
+    assert second == [changed]

@@ -75,11 +75,8 @@ ROUNDED_ALPHA = (
     "torch.tensor(float(config.lora_alpha))",
     "torch.tensor(int(config.lora_alpha))",
 )
-EXCHANGED = (
-    WEIGHTS + "save_kohya",
-    "**converted,",
-    "**{name: (converted[name.replace('_q.', '_v.')] if 'attn1' in name else one).clone() for name, one in converted.items()},",
-)
+VALUE = "(converted[name.replace('_q.', '_v.')] if 'attn1' in name else one).clone()"
+EXCHANGED = (WEIGHTS + "save_kohya", "**converted,", f"**{{name: {VALUE} for name, one in converted.items()}},")
 HALVED = (WEIGHTS + "_save", "value.detach()", "value.detach().half()")
 TRAPS = {
     diffusers_opens_its_own_layout_with_the_same_update: {

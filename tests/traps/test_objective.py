@@ -1,14 +1,19 @@
 """Item 5 of the notes: SNR weights; velocity; schedules that end in noise alone."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, PNDMScheduler
 
+from pipeline import models
 from pipeline.training.objective import Objective
 
 ALL = torch.arange(1000)
 GAMMA = 5.0
 WHERE = "pipeline.training.objective:Objective."
+SCHEDULER, PIPELINE = "pipeline.models:load_scheduler", "pipeline.models:load_pipeline"
 
 
 def objective(prediction, *, zero=False, gamma=GAMMA):
@@ -48,6 +53,30 @@ def velocity_and_noisy_latents_give_picture_and_noise_back(_tiny):
     assert torch.equal(objective("epsilon").target(latents, noise, ALL), noise)
 
 
+def schedules_end_in_noise_alone_where_asked(tiny):
+    """By the recipe, or by the model itself; samples begin there."""
+    sampler = PNDMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction")
+    pipe = SimpleNamespace(scheduler=sampler, set_progress_bar_config=lambda **_: None, to=lambda _: pipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "locate", lambda *_, **__: tiny.folder)
+        patch.setattr(models.StableDiffusionPipeline, "from_pretrained", lambda *_, **__: pipe)
+        for own, asked in ((False, False), (False, True), (True, False)):
+            told = {**sampler.config, **({"rescale_betas_zero_snr": True} if own else {})}
+            (tiny.folder / "scheduler").mkdir(exist_ok=True)
+            (tiny.folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(told))
+            pipe.scheduler = DDPMScheduler.from_config(told) if own else sampler
+            alphas = models.load_scheduler("x", zero_terminal_snr=asked).alphas_cumprod
+            sampled = models.load_pipeline("x", zero_terminal_snr=asked).scheduler
+            assert (alphas[-1] == 0) == (own or asked)
+            assert torch.equal(sampled.alphas_cumprod, alphas)
+            if own or asked:
+                sampled.set_timesteps(7)
+                assert sampled.timesteps[0] == 999
+                far = torch.full((1, 4, 2, 2), 3.0)
+                # at noise alone the velocity is the picture with its sign turned
+                assert torch.allclose(sampled.step(-far, 999, torch.randn_like(far)).pred_original_sample, far)
+
+
 TRAPS = {
     weights_of_both_predictions_mean_the_same: {
         "the noise's formula for velocity": (WHERE + "weights", "/ (snr + 1)", "/ snr"),
@@ -72,6 +101,15 @@ TRAPS = {
         "the target is always the noise": (WHERE + "target", 'self.prediction == "epsilon"', "True"),
         "the schedule without its roots": (WHERE + "_roots", "alphas.sqrt(), (1 - alphas)", "alphas, (1 - alphas)"),
         "a last timestep held above 0": (WHERE + "of", ".float()", ".float().clamp(min=1e-4)"),
+    },
+    schedules_end_in_noise_alone_where_asked: {
+        "the recipe is not heard": (SCHEDULER, 'wanted["rescale_betas_zero_snr"] = True', "pass"),
+        "the model is not heard": (SCHEDULER, "if name in known", 'if name in known and "zero" not in name'),
+        "samples by the old schedule": (PIPELINE, "rescale_betas_zero_snr=True", "rescale_betas_zero_snr=False"),
+        "samples of a recipe by the old schedule": (PIPELINE, "if zero_terminal_snr or ", "if "),
+        "samples of a model by the old schedule": (PIPELINE, "if zero_terminal_snr or", "if zero_terminal_snr and"),
+        "samples begin before the end": (PIPELINE, '"trailing"', '"leading"'),
+        "samples are cut to -1 to 1": (PIPELINE, "clip_sample=False", "clip_sample=True"),
     },
 }
 
