@@ -125,9 +125,7 @@ def test_everything_that_takes_long_is_told_from_nothing_to_its_end(finished):
     told = {}
     for name, done, total, *_ in finished.told:
         told.setdefault(name, []).append((done, total))
-    assert {"ingest", "measure", "edges", "latents", "texts", "train", "samples", "losses", "thumbnails"} <= set(
-        told
-    )
+    assert {"ingest", "measure", "edges", "latents", "texts", "train", "samples", "losses", "thumbnails"} <= set(told)
     for name, parts in told.items():
         assert parts[0][0] == 0, name
         assert parts[-1][0] == parts[-1][1], name
