@@ -23,6 +23,7 @@ from pipeline.manifest import Row, digest, read_table
 from pipeline.model_files import locate, weights_hash
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
+from pipeline.training.settings import WITHOUT_EFFECT
 from pipeline.workspace import Workspace, write_bytes, write_table
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "albumentations", "pyarrow", "prefect")
@@ -90,7 +91,7 @@ class Run:
         folder = locate(base.id, base.revision)
         model = [weights_hash(folder, part) for part in ("unet", "scheduler")]
         trainset = self.json("trainset")
-        settings = self.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
+        settings = self.recipe.train.model_dump(mode="json", exclude=WITHOUT_EFFECT)
         return (
             self.workspace.root / "trainings" / digest([trainset["digest"], trainset["encoded"], settings, model])[:24]
         )
