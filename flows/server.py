@@ -19,8 +19,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pipeline.errors import GessoError
 
-START_SECONDS = 90.0
-"""How long a server may take to answer; one with a fresh database needs about 15 s on two cores."""
+START_SECONDS = 240.0
+"""How long a server may take to answer; one with a fresh database needs about 15 s on two cores, more on busy ones."""
 STOP_SECONDS = 10.0
 
 

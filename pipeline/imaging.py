@@ -34,6 +34,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pipeline import unpack
 from pipeline.colours import sample_bits, to_srgb
 from pipeline.errors import GessoError, PictureError
+from pipeline.halving import halved
 
 PIXELS_VERSION = 1
 """Part of every `pixel_id`. Raised when the canonical pixels of any file change."""
@@ -87,8 +88,9 @@ class Canonical:
 
     @cached_property
     def histogram(self) -> NDArray[np.float32]:
-        """How many pixels of `luma` have each of the 256 levels; read-only."""
-        counts = np.asarray(cv2.calcHist([self.luma], [0], None, [256], [0, 256]).ravel(), np.float32)
+        """How many pixels of `luma` have each of the 256 levels, every second row of 128 or more; read-only."""
+        rows = self.luma[:: 1 if len(self.luma) < 128 else 2]
+        counts = np.asarray(cv2.calcHist([rows], [0], None, [256], [0, 256]).ravel(), np.float32)
         counts.flags.writeable = False
         return counts
 
@@ -163,15 +165,9 @@ def decode(data: bytes, *, name: str = "", limits: Limits = Limits()) -> Canonic
         cut = "truncated" in detail.lower() or _lacks_ending(data, content)
         raise PictureError("truncated" if cut else "corrupt", detail) from error
     pixels.flags.writeable = False
-    return Canonical(
-        pixels=pixels,
-        proxy=_proxy(pixels),
-        pixel_id=_pixel_id(pixels),
-        format=content,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        notes=(*_lying_extension(name, content), *notes),
-    )
+    height, width = pixels.shape[:2]
+    notes = [*_lying_extension(name, content), *notes]
+    return Canonical(pixels, _proxy(pixels), _pixel_id(pixels), content, width, height, tuple(notes))
 
 
 def shrink(pixels: Pixels, side: int) -> Pixels:
@@ -290,21 +286,12 @@ def _lying_extension(name: str, content: str) -> list[str]:
 
 
 def _proxy(pixels: Pixels) -> Pixels:
-    proxy = shrink(_halved(pixels, PROXY_SIDE), PROXY_SIDE)
+    half = pixels
+    while max(half.shape) >= 2 * PROXY_SIDE and min(half.shape[:2]) > 1:
+        half = halved(half, least=1)
+    proxy = shrink(half, PROXY_SIDE)
     proxy.flags.writeable = False
     return proxy
-
-
-def _halved(pixels: Pixels, side: int) -> Pixels:
-    """The picture halved, by averages of 2 x 2, while it stays larger than `side`; the rest is half the work.
-
-    A last odd row or column is left out.
-    """
-    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    if max(height, width) < side or not min(height, width):
-        return pixels
-    half = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return _halved(np.asarray(half, np.uint8), side)
 
 
 def _pixel_id(pixels: Pixels) -> str:

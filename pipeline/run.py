@@ -23,6 +23,7 @@ from pipeline.errors import DiskError, WorkspaceError
 from pipeline.manifest import Row, digest, read_table
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
+from pipeline.training.settings import WITHOUT_EFFECT
 from pipeline.workspace import Workspace, write_bytes, write_table
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "albumentations", "pyarrow", "prefect")
@@ -88,7 +89,7 @@ class Run:
         """
         model = list(learning.hashes(self.recipe).values())
         trainset = self.json("trainset")
-        settings = self.recipe.train.model_dump(mode="json", exclude={"checkpoint_every", "keep_checkpoints"})
+        settings = self.recipe.train.model_dump(mode="json", exclude=WITHOUT_EFFECT)
         return (
             self.workspace.root / "trainings" / digest([trainset["digest"], trainset["encoded"], settings, model])[:24]
         )

@@ -16,6 +16,17 @@ def handlers():
     return [signal.getsignal(one) for one in stopping.SIGNALS]
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """No signal is ignored, whatever started the tests: a shell's background jobs do not hear Ctrl-C."""
+    before = {one: signal.getsignal(one) for one in stopping.SIGNALS}
+    for one in before:
+        signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
 @pytest.mark.parametrize("number", stopping.SIGNALS)
 def test_a_signal_raises_what_ctrl_c_does(number):
     before = handlers()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from pipeline.halving import halved
 from pipeline.imaging import Canonical, Pixels
 
 VERSION = 4
@@ -33,6 +34,7 @@ ADDS = pa.schema(
 
 _SIDE = 32
 _LOW = 8
+_ENOUGH = 4 * _SIDE
 _COSINES = np.sqrt(2 / _SIDE) * np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
 _COSINES[0] /= np.sqrt(2)
 """The lowest frequencies of the orthonormal DCT-II: two small products cost a tenth of a whole transform."""
@@ -56,13 +58,15 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, int | bool]:
     """The hash, and whether the picture is too flat for it: such a picture is nobody's near-duplicate."""
-    small = cv2.resize(_halved(picture.luma), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
+    small = cv2.resize(halved(picture.luma, least=_ENOUGH), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(
+        np.float64
+    )
     low = (_COSINES @ small @ _COSINES.T).ravel()
     ranked = np.sort(low)
     bits = low > (ranked[low.size // 2 - 1] + ranked[low.size // 2]) / 2
     return {
         "perceptual__hash": int.from_bytes(np.packbits(bits).tobytes(), "big"),
-        "perceptual__colors": _quarters(_halved(picture.proxy)),
+        "perceptual__colors": _quarters(halved(picture.proxy, least=_ENOUGH)),
         "perceptual__flat": bool(small.std() < params.flat_below),
     }
 
@@ -99,15 +103,6 @@ def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArr
     shifts = np.arange(12, dtype=np.uint64) * np.uint64(5)
     fields = [(np.asarray(value)[..., None] >> shifts & np.uint64(31)).astype(np.int64) for value in (one, other)]
     return np.asarray(np.abs(fields[0] - fields[1]).max(-1, initial=0) * _STEP)
-
-
-def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pixels halved by averages of 2 x 2, where there are enough of them: the rest of the way is half the work."""
-    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    if min(height, width) < 4 * _SIDE:
-        return pixels
-    half = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(half, np.uint8)
 
 
 def _quarters(proxy: Pixels) -> int:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -45,7 +45,8 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
-    below = np.cumsum(picture.histogram, dtype=np.float64) / picture.luma.size
+    below = np.cumsum(picture.histogram, dtype=np.float64)
+    below /= below[-1]
     p5, p95, p99 = (np.searchsorted(below, (0.05, 0.95, 0.99)) / 255).tolist()
     return {
         "exposure__p99": p99,

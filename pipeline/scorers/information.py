@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pipeline.imaging import Canonical
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -38,7 +38,8 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float | int]:  # noqa: ARG001 - every scorer's signature
     """Entropy of luma in bits, and the number of coarse colours."""
-    shares = picture.histogram.astype(np.float64) / picture.luma.size
+    shares = picture.histogram.astype(np.float64)
+    shares /= shares.sum()
     shares = shares[shares > 0]
     packed = cv2.cvtColor(picture.proxy[::2], cv2.COLOR_RGB2BGR555).view(np.uint16)[:, ::2]
     colours = np.zeros(2**15, bool)

@@ -10,13 +10,11 @@ import torch
 
 from pipeline import atomic, stopping
 from pipeline.errors import InputError
-from pipeline.training.settings import TrainSettings
+from pipeline.training.settings import WITHOUT_EFFECT, TrainSettings
 
 FOLDER = "checkpoints"
 PREFIX = "step-"
 STATE, IDENTITY = "state.pt", "identity.json"
-WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints"}
-"""Settings that may change between a training and its resumption."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from torch.utils.tensorboard import SummaryWriter
 
+from pipeline.manifest import read_table
 from pipeline.workspace import write_table
 
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
@@ -35,7 +35,7 @@ class Record:
         self._path, self._steps, self._progress = folder / "metrics.parquet", steps, progress
         self._rows: list[tuple[int, str, float]] = []
         if done and self._path.exists():
-            earlier = pq.read_table(self._path, schema=SCHEMA).to_pylist()
+            earlier = read_table(self._path).to_pylist()
             self._rows = [(row["step"], row["name"], row["value"]) for row in earlier if row["step"] <= done]
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
         progress(done, steps, "")

@@ -19,6 +19,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What a recipe leaves out, where a method has a better value than the field's own default."""
 
+WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints"}
+"""Settings that decide nothing of a training's outcome, and so may change between it and its resumption."""
+
 
 class TrainSettings(BaseModel):
     """How to train. A field that a recipe leaves out takes the method's value in `DEFAULTS`, else its own default."""

@@ -1,12 +1,13 @@
 """The stage that caches latents against the bare VAE on the same pixels, batch by batch: pictures a second of both.
 
-python tests/benchmarks/latent_caching.py [--side 128] [--pictures 32] [--rounds N] [--device cpu] [--record]
+python tests/benchmarks/latent_caching.py [--side 256] [--pictures 48] [--rounds N] [--device cpu] [--record]
 
 The VAE has the shape of Stable Diffusion's (84 million parameters) and random weights. The stage reads JPEGs of 1024
 px, decodes them, fits them to their bucket, encodes and commits; the bare side encodes the same pixels, in batches as
 large, from memory. The two take turns. `ratio` is the median of the rounds' ratios of pictures a second, and its limit
-is 0.95. On a CPU the buckets are of 128 px by default, since 512 px take 16 times as long to encode and as long to
-decode: the ratio there is the better for it. On a GPU, ask for --side 512 and more pictures.
+is 0.95. The stage decodes what comes while the VAE encodes what came, so a round has to have several batches: 16
+pictures of 256 px are one, or 64 of 128 px. 512 px take four times as long on a CPU. On a GPU, ask for --side 512 and
+more pictures.
 """
 
 import argparse
@@ -72,9 +73,9 @@ def rows_of(workspace: Workspace, count: int) -> list[Row]:
 def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=128, help="side of the buckets, px")
-    parser.add_argument("--pictures", type=int, default=32, help="pictures a round")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side")
+    parser.add_argument("--side", type=int, default=256, help="side of the buckets, px")
+    parser.add_argument("--pictures", type=int, default=48, help="pictures a round")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of each side")
     parser.add_argument("--device", default="cpu", help="where the VAE works, such as cuda")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/latent_caching.jsonl")
     asked = parser.parse_args()

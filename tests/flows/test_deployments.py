@@ -12,7 +12,7 @@ from threading import Timer
 
 import pytest
 
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture
