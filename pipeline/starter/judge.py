@@ -31,7 +31,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     "other_color": (NONE, *COLORS),
 }
 """What the judge tells, and the answers it has; a thing that is alone has no relation and no other."""
-STEPS, BATCH = 3000, 128
+STEPS, BATCH = 2000, 128
 SUBJECT_SHARE = 0.1
 SEEDS = 900_000_000
 """Where the judge's own pictures begin, far from all seeds of the starter models."""

@@ -22,14 +22,21 @@ from pipeline.workspace import write_bytes
 
 CAPTIONS = 5_000
 """Captions that the tokenizers learn their words from."""
-BLIP_SEED = 2
+CLIP_SEED, BLIP_SEED = 1, 2
 
 
 def write_architectures(folder: Path) -> None:
-    """Write what each recipe begins with into `folder`, where it is not there yet: architectures, no weights."""
+    """Write what each recipe begins with into `folder`, where it is not there yet.
+
+    That is architectures; of the CLIP also weights, which are drawn but for the patches' places.
+    """
     if not (folder / "sd" / "model_index.json").exists():
         captions = [wording.caption(scene.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
         architectures.write(folder, captions)
+    if not (folder / "clip" / "model.safetensors").exists():
+        drawn = models.load_trainable("clip", folder / "clip", seed=CLIP_SEED)
+        clip.know_places(drawn)
+        drawn.save_pretrained(folder / "clip")
 
 
 def hand_on(part: str, trained: Path, folder: Path) -> None:
