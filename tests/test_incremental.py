@@ -28,7 +28,7 @@ from pipeline.trainset import latents
 from pipeline.workspace import Workspace
 
 PICTURES, CAPTIONED, STEPS = 12, 6, 2
-SCORERS = ("canonical", "exposure", "information", "resolution", "sharpness")
+SCORERS = ("borders", "canonical", "exposure", "information", "noise", "resolution", "sharpness")
 MEASURED = (*SCORERS, "perceptual")
 STAGES = ("ingest", *MEASURED, "edges", "blip", "latents", "texts", "train", "samples", "scores", "losses")
 """What is counted: files read; rows of each stage; steps; pictures painted, scored by CLIP, and measured for loss."""
@@ -45,7 +45,7 @@ def again(*, samples=1, scores=1, losses=PICTURES):
 
 MODEL = again(samples=2, scores=2, losses=2 * PICTURES)
 """The base model and what was trained on it measured anew."""
-VIEWS = 18
+VIEWS = 22
 """Latents of the pictures, six of which have a second view: the others are held out."""
 
 TABLE: dict[str, dict[str, int]] = {

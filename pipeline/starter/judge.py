@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline import atomic
 from pipeline.starter import pictures
 from pipeline.starter.drawing import Pixels
 from pipeline.starter.fit import fit
@@ -33,6 +35,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
 """What the judge tells, and the answers it has; a thing that is alone has no relation and no other."""
 STEPS, BATCH = 2000, 128
 SUBJECT_SHARE = 0.1
+FILE = "model.safetensors"
 SEEDS = 900_000_000
 """Where the judge's own pictures begin, far from all seeds of the starter models."""
 
@@ -103,6 +106,19 @@ def train(work: Path, *, steps: int = STEPS, say: Callable[[str], None]) -> Judg
 
     fit(judge, loss, steps=steps, learning_rate=2e-3, work=work, weight_decay=0.01, say=say)
     return judge
+
+
+def save(judge: Judge, folder: Path) -> None:
+    """Write its weights into `folder`, as float16."""
+    with atomic.folder(folder) as fresh:
+        save_file({name: value.half().contiguous() for name, value in judge.state_dict().items()}, fresh / FILE)
+
+
+def load(folder: Path) -> Judge:
+    """The judge whose weights lie in `folder`, computing in float32."""
+    judge = Judge()
+    judge.load_state_dict(load_file(folder / FILE))
+    return judge.eval()
 
 
 def _example(seed: int, rng: np.random.Generator) -> pictures.Picture:

@@ -76,9 +76,11 @@ def text_encoder(model: CLIPModel) -> CLIPTextModel:
 def measure(weights: Path, work: Path, *, scale: float, say: Callable[[str], None]) -> dict[str, Any]:
     """How good the models in `weights` are on pictures and prompts that none of them has trained on.
 
-    The judge, which knows nothing but the generator's truth, is trained in `work` for this.
+    The judge, which knows nothing but the generator's truth, is trained in `work` and put beside them where it is not.
     """
-    seer = judge.train(work / "judge", steps=max(2, round(judge.STEPS * scale)), say=say)
+    if not (weights / "judge").is_dir():
+        judge.save(judge.train(work / "judge", steps=max(2, round(judge.STEPS * scale)), say=say), weights / "judge")
+    seer = judge.load(weights / "judge")
     coder = models.load_vae(str(weights / "sd"))
     scorer, seen = models.load_clip(str(weights / "clip"))
     captioner, spoken = models.load_blip(str(weights / "blip"))

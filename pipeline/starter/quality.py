@@ -52,19 +52,24 @@ def right(seen: Sequence[tuple[Sequence[Scene], Sequence[dict[str, str]]]]) -> d
     return shares | {"both_colors": float(np.mean(colors))}
 
 
-@torch.no_grad()
 def paint(pipe: StableDiffusionPipeline, scenes: Sequence[Scene]) -> list[Pixels]:
     """A picture of 64 x 64 px for each scene, from its caption alone; the same each time."""
+    return paint_prompts(pipe, [wording.caption(one, seed=at) for at, one in enumerate(scenes)])
+
+
+@torch.no_grad()
+def paint_prompts(pipe: StableDiffusionPipeline, prompts: Sequence[str]) -> list[Pixels]:
+    """A picture of 64 x 64 px for each prompt, with the prompt's place in the list as its seed."""
     made: list[Pixels] = []
-    for start in range(0, len(scenes), BATCH):
-        part = list(enumerate(scenes))[start : start + BATCH]
+    for start in range(0, len(prompts), BATCH):
+        part = prompts[start : start + BATCH]
         images = pipe(
-            [wording.caption(one, seed=at) for at, one in part],
+            list(part),
             height=64,
             width=64,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=[torch.Generator().manual_seed(at) for at, _ in part],
+            generator=[torch.Generator().manual_seed(start + at) for at in range(len(part))],
             output_type="np",
         ).images
         made += list((images * 255).round().astype(np.uint8))

@@ -87,3 +87,13 @@ def test_worn_pictures_are_some_clean_some_soft_some_noisy():
 
 def test_it_knows_the_kept_out_subjects_too():
     assert judge.CLASSES["shape"] == (*SHAPES, *pictures.SUBJECTS)
+
+
+def test_it_is_kept_as_float16_and_comes_back(tmp_path):
+    torch.manual_seed(3)
+    made = judge.Judge().eval()
+    judge.save(made, tmp_path / "judge")
+    back = judge.load(tmp_path / "judge")
+    assert all(torch.equal(value.half().float(), back.state_dict()[name]) for name, value in made.state_dict().items())
+    assert back.state_dict()["neck.1.weight"].dtype == torch.float32
+    assert (tmp_path / "judge" / judge.FILE).stat().st_size < 2 * 2**20
