@@ -41,7 +41,7 @@ def train(
         layers.thaw(unet, frozen=settings.freeze)
         if settings.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
-        objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
+        objective = Objective.chosen(scheduler, settings)
         return Lesson(
             unet,
             losses=Denoising(unet, examples, objective, settings).losses,

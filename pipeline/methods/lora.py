@@ -54,7 +54,7 @@ def train(
             weights.save_lora(unet, target, config=config, header=note)
             weights.save_kohya(unet, target, config=config, header=note)
 
-        objective = Objective.of(scheduler, gamma=settings.min_snr_gamma)
+        objective = Objective.chosen(scheduler, settings)
         return Lesson(
             unet,
             losses=Denoising(unet, examples, objective, settings).losses,

@@ -1,6 +1,6 @@
 """What the UNet is asked to predict, and how much each timestep counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -8,23 +8,27 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from pipeline.errors import ModelError
+from pipeline.training.settings import TrainSettings
 
 PREDICTIONS = ("epsilon", "v_prediction")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Mean squared error on epsilon or v, weighted by min-SNR (Hang et al. 2023, equation 6) where `gamma` is given.
+    """The cost of an answer in epsilon or v, weighted by min-SNR (Hang et al. 2023, equation 6) where `gamma` is given.
 
-    `alphas` are the cumulated products of 1 - beta, one for each timestep, falling from near 1 to near or at 0.
+    `alphas` are the cumulated products of 1 - beta, one for each timestep, falling from near 1 to near or at 0. The
+    cost is the squared error e, or with `huber` = c the pseudo-Huber loss 2 c (sqrt(e + c^2) - c) of each value, as
+    diffusers' DreamBooth example has it: e where e is small against c, linear in its root beyond.
     """
 
     alphas: Tensor
     prediction: str
     gamma: float | None = None
+    huber: float | None = None
 
     @classmethod
-    def of(cls, scheduler: SchedulerMixin, *, gamma: float | None = None) -> Self:
+    def of(cls, scheduler: SchedulerMixin, *, gamma: float | None = None, huber: float | None = None) -> Self:
         """The objective of a diffusers scheduler; any that has `alphas_cumprod`."""
         prediction = scheduler.config.prediction_type
         if prediction not in PREDICTIONS:
@@ -34,11 +38,17 @@ class Objective:
                 value=prediction,
                 remedy=f"Take a base model whose scheduler predicts one of: {', '.join(PREDICTIONS)}.",
             )
-        return cls(scheduler.alphas_cumprod.detach().float().cpu().clone(), prediction, gamma)
+        return cls(scheduler.alphas_cumprod.detach().float().cpu().clone(), prediction, gamma, huber)
+
+    @classmethod
+    def chosen(cls, scheduler: SchedulerMixin, settings: TrainSettings) -> Self:
+        """The objective of a scheduler as a training's settings want it."""
+        huber = settings.huber_c if settings.loss == "huber" else None
+        return cls.of(scheduler, gamma=settings.min_snr_gamma, huber=huber)
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""
-        return type(self)(self.alphas.to(device), self.prediction, self.gamma)
+        return replace(self, alphas=self.alphas.to(device))
 
     def noised(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Latents after `timesteps` (B) of diffusion: sqrt(a) z + sqrt(1 - a) e (Ho et al. 2020, equation 4)."""
@@ -68,9 +78,11 @@ class Objective:
         return snr.clamp(max=self.gamma) / (snr + 1)
 
     def losses(self, answer: Tensor, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Weighted mean squared error of each example, B float32, on the UNet's answer B x C x h x w."""
-        error = (answer.float() - self.target(latents, noise, timesteps)).square().flatten(1).mean(dim=1)
-        return self.weights(timesteps) * error
+        """Weighted mean cost of each example, B float32, on the UNet's answer B x C x h x w."""
+        cost = (answer.float() - self.target(latents, noise, timesteps)).square()
+        if self.huber is not None:
+            cost = 2 * self.huber * ((cost + self.huber**2).sqrt() - self.huber)
+        return self.weights(timesteps) * cost.flatten(1).mean(dim=1)
 
     def _roots(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         alphas = self.alphas[timesteps].view(-1, 1, 1, 1)

@@ -1,15 +1,19 @@
 """The optimizers, with weight decay on matrices only."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from pipeline.errors import RecipeError
 from pipeline.training.settings import TrainSettings
 
+EXTRAS = {"adamw8bit": "bitsandbytes", "prodigy": "prodigyopt"}
+"""Optimizers that need a package which gesso does not bring."""
 MOMENTUM = 0.9
 """Of SGD: the usual value (Sutskever et al. 2013)."""
 
@@ -26,9 +30,39 @@ def build(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> torch.
         {"params": [one for one in wanted if one.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=MOMENTUM, fused=True)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
+    rate: dict[str, Any] = {"lr": settings.learning_rate}
+    means: dict[str, Any] = {"betas": settings.betas}
+    match settings.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(groups, **rate, **means, fused=True)
+        case "sgd":
+            return torch.optim.SGD(groups, **rate, momentum=MOMENTUM, fused=True)
+        case "adafactor":
+            return torch.optim.Adafactor(groups, **rate)
+        case "adamw8bit":
+            return cast("torch.optim.Optimizer", _extra("bitsandbytes").optim.AdamW8bit(groups, **rate, **means))
+        case "prodigy":
+            # as its authors advise for diffusion models: github.com/konstmish/prodigy
+            kind = _extra("prodigyopt").Prodigy
+            made = kind(groups, **rate, **means, decouple=True, use_bias_correction=True, safeguard_warmup=True)
+            return cast("torch.optim.Optimizer", made)
+
+
+def _extra(package: str) -> Any:  # noqa: ANN401 - a module of a package that need not be there
+    """A package that gesso does not bring.
+
+    Raises:
+        RecipeError: it is not installed, or does not open on this machine.
+    """
+    try:
+        return import_module(package)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise RecipeError(
+            f"it needs a package that does not open here: {error}",
+            field="train.optimizer",
+            value=next(name for name, one in EXTRAS.items() if one == package),
+            remedy=f"Install it (pip install {package}), or choose another optimizer, such as adafactor.",
+        ) from error
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -40,15 +74,21 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: float) -> float:
     """Have the next step taken with the gradients' norm clipped to `limit` (0: as it is); return the norm they have.
 
-    A fused optimizer divides by `grad_scale` as it reads the gradients, which spares a pass over all of them.
+    A fused optimizer divides by `grad_scale` as it reads the gradients, which spares a pass over all of them; for
+    others the gradients themselves are scaled.
     """
     accelerator.unscale_gradients()
     gradients = [one.grad for group in optimizer.param_groups for one in group["params"] if one.grad is not None]
     norm = get_total_norm(gradients)
     told = float(norm)
     inner: Any = getattr(optimizer, "optimizer", optimizer)
-    # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
-    inner.grad_scale = (norm + 1e-6) / limit if limit and told > limit else None
+    above = bool(limit) and told > limit
+    if inner.defaults.get("fused"):
+        # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
+        inner.grad_scale = (norm + 1e-6) / limit if above else None
+    elif above:
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        clip_grads_with_norm_(parameters, limit, norm)
     return told
 
 

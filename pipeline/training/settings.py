@@ -37,11 +37,25 @@ class TrainSettings(BaseModel):
     )
     gradient_accumulation: int = Field(default=1, ge=1, description="Micro-batches summed into one step, 1 or more.")
     learning_rate: float = Field(default=1e-4, gt=0, le=10, description="Peak learning rate, above 0, at most 10.")
-    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
-        default="constant", description="Course of the learning rate after the warm-up; linear and cosine end at 0."
+    lr_schedule: Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"] = Field(
+        default="constant", description="Course of the learning rate after the warm-up; all but constant end at 0."
+    )
+    lr_cycles: int = Field(
+        default=3, ge=1, description="cosine_with_restarts: how often the learning rate falls to 0, 1 or more."
+    )
+    lr_power: float = Field(
+        default=2.0, gt=0, description="polynomial: power of the share of steps to go, above 0; 1 is linear."
     )
     warmup_steps: int = Field(default=0, ge=0, description="Steps of linear rise of the learning rate from 0; 0: none.")
-    optimizer: Literal["adamw", "sgd"] = Field(default="adamw", description="AdamW, or SGD with momentum 0.9.")
+    optimizer: Literal["adamw", "adamw8bit", "sgd", "adafactor", "prodigy"] = Field(
+        default="adamw",
+        description="AdamW; the same with states of 8 bits (a GPU and bitsandbytes); SGD with momentum 0.9; Adafactor, "
+        "whose state is small; Prodigy, which finds the rate itself (learning_rate: 1; needs prodigyopt).",
+    )
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=(0.9, 0.999),
+        description="AdamW and Prodigy: decay of the running means of gradients and of their squares, 0 to below 1.",
+    )
     weight_decay: float = Field(
         default=0.01, ge=0, le=1, description="Decay of weight matrices, 0 to 1; biases and norms are never decayed."
     )
@@ -57,6 +71,13 @@ class TrainSettings(BaseModel):
     min_snr_gamma: Annotated[float, Field(gt=0)] | None = Field(
         default=5.0,
         description="Cap of the signal-to-noise ratio in the loss's weight (Hang et al. 2023); null: no weights.",
+    )
+    loss: Literal["mse", "huber"] = Field(
+        default="mse",
+        description="What a wrong answer costs: its square, or the pseudo-Huber loss, which outliers sway less.",
+    )
+    huber_c: float = Field(
+        default=0.1, gt=0, description="huber: error above which the cost turns from square to linear, above 0."
     )
     zero_terminal_snr: bool = Field(
         default=False,

@@ -35,6 +35,8 @@ CASES = {
     "accumulated": {"gradient_accumulation": 3, "min_snr_gamma": 5.0},
     "noise offset, captions dropped": {"noise_offset": 0.1, "caption_dropout": 0.5},
     "clipped, decayed": {"max_grad_norm": 0.01, "weight_decay": 0.5},
+    "Huber, min-SNR": {"loss": "huber", "huber_c": 0.05, "min_snr_gamma": 5.0},
+    "Adafactor, restarts": {"optimizer": "adafactor", "lr_schedule": "cosine_with_restarts", "lr_cycles": 2},
     "averaged, SGD": {"ema_decay": 0.9, "optimizer": "sgd", "learning_rate": 1e-2, "lr_schedule": "linear"},
 }
 
@@ -93,10 +95,18 @@ def plain(unet, examples, scheduler, settings):
         {"params": [one for one in parameters if one.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [one for one in parameters if one.ndim == 1], "weight_decay": 0.0},
     ]
-    kinds = {"adamw": torch.optim.AdamW, "sgd": lambda groups, lr: torch.optim.SGD(groups, lr, momentum=0.9)}
+    kinds = {
+        "adamw": torch.optim.AdamW,
+        "adafactor": torch.optim.Adafactor,
+        "sgd": lambda groups, lr: torch.optim.SGD(groups, lr, momentum=0.9),
+    }
     optimizer = kinds[settings.optimizer]([group for group in groups if group["params"]], lr=settings.learning_rate)
     rates = get_scheduler(
-        settings.lr_schedule, optimizer, num_warmup_steps=settings.warmup_steps, num_training_steps=settings.steps
+        settings.lr_schedule,
+        optimizer,
+        num_warmup_steps=settings.warmup_steps,
+        num_training_steps=settings.steps,
+        num_cycles=settings.lr_cycles,
     )
     ema = EMAModel(parameters, decay=settings.ema_decay) if settings.ema_decay else None
     turns = Turns(examples, batch_size=settings.batch_size, seed=settings.seed)
@@ -121,7 +131,10 @@ def plain(unet, examples, scheduler, settings):
         velocity = scheduler.config.prediction_type == "v_prediction"
         target = scheduler.get_velocity(latents, noise, timesteps) if velocity else noise
         answer = unet(noisy, timesteps, encoder_hidden_states=text).sample
-        loss = functional.mse_loss(answer, target, reduction="none").mean(dim=(1, 2, 3))
+        loss = functional.mse_loss(answer, target, reduction="none")
+        if settings.loss == "huber":  # as in diffusers' examples/dreambooth
+            loss = 2 * settings.huber_c * (torch.sqrt((answer - target) ** 2 + settings.huber_c**2) - settings.huber_c)
+        loss = loss.mean(dim=(1, 2, 3))
         if settings.min_snr_gamma:
             snr = compute_snr(scheduler, timesteps)
             capped = torch.stack([snr, settings.min_snr_gamma * torch.ones_like(snr)], dim=1).min(dim=1)[0]
@@ -151,7 +164,7 @@ def test_losses_gradients_and_weights_are_those_of_a_plain_training(method, case
         if method is lora:
             torch.manual_seed(settings.seed)
             lora.add_adapter(ours, settings)
-        objective = Objective.of(case.scheduler, gamma=settings.min_snr_gamma)
+        objective = Objective.chosen(case.scheduler, settings)
         losses = Denoising(ours, shifted, objective, settings).losses
         gradients = Gradients(accelerator, shifted, losses, settings, tmp_path)
         assert gradients.accumulate(0) == pytest.approx(wanted.losses[0], abs=TOLERANCE)

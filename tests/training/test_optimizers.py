@@ -1,9 +1,12 @@
 import copy
+import sys
 
 import pytest
 import torch
 from accelerate import Accelerator
+from prodigyopt import Prodigy
 
+from pipeline.errors import RecipeError
 from pipeline.training import optimizers
 from pipeline.training.settings import TrainSettings
 
@@ -19,6 +22,9 @@ def one_step(model, optimizer):
     optimizer.step()
 
 
+NAMES = ["adamw", "sgd", "adafactor", "prodigy"]
+
+
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_only_matrices_decay(name):
     model = layers()
@@ -30,15 +36,18 @@ def test_only_matrices_decay(name):
     assert {one.ndim: round(float(one.detach().mean()), 6) for one in model.parameters()} == {2: 0.95, 1: 1.0}
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_a_step_is_torchs_own(name):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_is_that_of_whose_name_it_has(name):
     ours, theirs = layers(), layers()
-    chosen = TrainSettings(method="full", optimizer=name, learning_rate=0.01, weight_decay=0.0)
-    reference = (
-        torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
-        if name == "sgd"
-        else torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.0)
-    )
+    chosen = TrainSettings(method="full", optimizer=name, learning_rate=0.01, weight_decay=0.0, betas=(0.8, 0.99))
+    reference = {
+        "adamw": lambda own: torch.optim.AdamW(own, lr=0.01, weight_decay=0.0, betas=(0.8, 0.99)),
+        "sgd": lambda own: torch.optim.SGD(own, lr=0.01, momentum=0.9),
+        "adafactor": lambda own: torch.optim.Adafactor(own, lr=0.01),
+        "prodigy": lambda own: Prodigy(
+            own, lr=0.01, betas=(0.8, 0.99), use_bias_correction=True, safeguard_warmup=True
+        ),
+    }[name](theirs.parameters())
     optimizer = optimizers.build(ours.parameters(), chosen)
     for _ in range(3):
         one_step(ours, optimizer)
@@ -57,10 +66,11 @@ def test_frozen_parameters_are_left_out_and_every_group_takes_the_rate():
     assert {group["lr"] for group in optimizer.param_groups} == {0.125}
 
 
-def test_state_goes_on_where_it_was():
+@pytest.mark.parametrize("name", NAMES)
+def test_state_goes_on_where_it_was(name):
     accelerator = Accelerator(cpu=True)
     straight, resumed = layers(), layers()
-    chosen = TrainSettings(method="full", learning_rate=0.01)
+    chosen = TrainSettings(method="full", optimizer=name, learning_rate=0.01)
     first = optimizers.build(straight.parameters(), chosen)
     one_step(straight, first)
     saved = copy.deepcopy(optimizers.state(accelerator, first))
@@ -72,7 +82,7 @@ def test_state_goes_on_where_it_was():
     assert all(torch.equal(one, two) for one, two in zip(straight.parameters(), resumed.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("limit", [0, 1e-3, 1e9])
 def test_a_clipped_step_is_torchs_own(name, limit):
     ours, theirs = layers(), layers()
@@ -89,3 +99,27 @@ def test_a_clipped_step_is_torchs_own(name, limit):
         reference.step()
     for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(one, two, rtol=1e-6, atol=1e-7)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(RecipeError, match=r"train\.optimizer.*adamw8bit.*pip install bitsandbytes"):
+        optimizers.build(layers().parameters(), TrainSettings(method="full", optimizer="adamw8bit"))
+
+
+def test_prodigy_finds_a_rate_that_lowers_the_loss_from_none_that_was_given():
+    torch.manual_seed(1)
+    model, wanted = layers(), torch.randn(64, 1)
+    seen = torch.cat([wanted, wanted**2, torch.ones_like(wanted)], dim=1)
+    optimizer = optimizers.build(
+        model.parameters(), TrainSettings(method="full", optimizer="prodigy", learning_rate=1.0, weight_decay=0.0)
+    )
+    losses = []
+    for _ in range(120):
+        optimizer.zero_grad()
+        loss = (model(seen) - wanted).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.1 * losses[0]
+    assert optimizer.param_groups[0]["d"] > 100 * 1e-6
