@@ -26,4 +26,4 @@ def factor(step: int, settings: TrainSettings) -> float:
         case "cosine_with_restarts":
             return max(0.0, 0.5 * (1.0 + math.cos(math.pi * (settings.lr_cycles * done % 1.0)))) if done < 1 else 0.0
         case "polynomial":
-            return max(0.0, 1.0 - done) ** settings.lr_power
+            return float(max(0.0, 1.0 - done) ** settings.lr_power)
