@@ -27,7 +27,7 @@ from pipeline.workspace import Workspace, write_bytes
 
 RECIPES = Path(__file__).parents[2] / "datasets"
 PARTS = ("vae", "clip", "blip", "unet")
-COUNTS = {"seen": 20_000, "told": 14_000, "clutter": 6_000}
+COUNTS = {"seen": 20_000, "told": 40_000, "clutter": 6_000}
 """Pictures by folder: with captions in many wordings, in one plain wording, and of nothing that has a name."""
 LEAST_PICTURES, LEAST_STEPS = 64, 2
 
