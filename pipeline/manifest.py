@@ -90,7 +90,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
         extra = set(row) - set(schema.names)
         if extra:
             raise ValueError(f"columns that the schema does not have: {sorted(extra)}")
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    return pa.table([pa.array([row.get(field.name) for row in rows], field.type) for field in schema], schema=schema)
 
 
 def read_table(*paths: Path, columns: Sequence[str] | None = None) -> pa.Table:

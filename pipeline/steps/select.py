@@ -24,31 +24,30 @@ KEPT = pa.schema(
         ("origins", pa.string()),  # JSON: rows of ORIGINS, its own first
     ]
 )
+COMPARED = perceptual.ADDS.names
+"""Columns of samples by which pictures are compared."""
 
 
 def run(run: Run, tools: Tools) -> str:
     """Save the tables `edges`, `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
-    origins, samples = run.rows("origins"), run.rows("samples")
-    comparable = {
-        row["pixel_id"]: row["perceptual__hash"] for row in samples if not row["error"] and not row["perceptual__flat"]
-    }
+    recipe = run.recipe
+    origins = run.rows("origins")
+    samples = run.rows("samples", sorted({*selection.columns(recipe.select), *COMPARED}))
+    comparable = [row for row in samples if not row["error"] and not row["perceptual__flat"]]
     pairs = edges.ensure(
-        list(comparable),
-        list(comparable.values()),
+        {row["pixel_id"]: row["perceptual__hash"] for row in comparable},
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
     same = table_of([*exact.of_bytes(origins), *exact.of_pixels(samples)], exact.EDGES)
-    run.save("edges", pa.concat_tables([same, exact.of_looks(pairs)]))
-    colours = {row["pixel_id"]: row["perceptual__colors"] for row in samples if row["pixel_id"] in comparable}
-    near = run.recipe.dedup.near
-    pairs = edges.of_like_colours(pairs, colours, limit=near.colour) if near else []
+    run.save("edges", pa.concat_tables([same, pairs.table(exact.EDGES)]))
+    near = recipe.dedup.near
+    colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
     decided = journal.load(run.workspace.decisions).latest()
-    recipe = run.recipe
     made = selection.select(
         origins,
         samples,
-        pairs,
+        pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else (),
         {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict},
         rights=recipe.rights,
         rules=recipe.select,
