@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import augment, model_files, plugins
+from pipeline.arrow import give_memory_back
 from pipeline.errors import InputError, RecipeError
 from pipeline.recipe import Recipe
 from pipeline.run import Run
@@ -37,6 +38,7 @@ def do(run: Run, step: str, tools: Tools) -> str:
         said: str = importlib.import_module(f"pipeline.steps.{step}").run(run, tools)
     finally:
         run.record(tools)
+        give_memory_back()
     return said
 
 

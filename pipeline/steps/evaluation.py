@@ -188,7 +188,8 @@ class Evaluation:
     @cached_property
     def _pictures(self) -> dict[str, list[Row]]:
         """The pictures of each split that a model is measured on, as rows of the training set."""
-        plain = [row for row in self._run.rows("views") if row["view"] == 0]
+        columns = ("sample_id", "pixel_id", "view", "split", "caption")
+        plain = [row for row in self._run.rows("views", columns) if row["view"] == 0]
         return {
             split: [row for row in plain if row["split"] == split][:MOST_PICTURES] for split in ("train", "held_out")
         }

@@ -1,7 +1,7 @@
 """Step: compare what is new, then decide about every file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -77,9 +77,9 @@ def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
     run.save(name, table_of(rows, KEPT))
 
 
-def load_kept(run: Run, *, name: str = "kept") -> list[Kept]:
+def load_kept(run: Run, *, name: str = "kept") -> Iterator[Kept]:
     """The pictures that go on, or with `name="dropped"` those that people dropped."""
-    return [
+    return (
         Kept(
             sample_id=row["sample_id"],
             pixel_id=row["pixel_id"],
@@ -89,4 +89,4 @@ def load_kept(run: Run, *, name: str = "kept") -> list[Kept]:
             split=row["split"],
         )
         for row in run.rows(name)
-    ]
+    )

@@ -25,7 +25,7 @@ IN_MEMORY_BYTES = 2 * 2**30
 
 
 class Cells:
-    """Rows of stored shards, read a row group at a time (8 MB at most), of which the recent ones stay in memory."""
+    """Rows of stored shards, read a row group at a time (about a megabyte), of which the recent ones stay in memory."""
 
     def __init__(self, stored: Stored, columns: Sequence[str], *, limit: int) -> None:
         self._places, self._columns, self._limit = stored.places(), list(columns), limit
