@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.arrow import leave_pandas_out
-from pipeline.errors import DiskError
+from pipeline.errors import DamagedError
 
 leave_pandas_out()
 
@@ -99,7 +99,7 @@ def read_table(*paths: Path, columns: Sequence[str] | None = None) -> pa.Table:
     File by file, since pyarrow's datasets, which `pyarrow.parquet.read_table` uses, import pandas: nearly a second.
 
     Raises:
-        DiskError: a file is damaged.
+        DamagedError: a file is damaged.
     """
     return pa.concat_tables([_read(path, columns) for path in paths])
 
@@ -114,14 +114,14 @@ def sound(path: Path) -> Iterator[None]:
     """Within the block, what shows that a Parquet file is damaged is an error that names it and says what to do.
 
     Raises:
-        DiskError: it is cut off, or a page of it has not the checksum with which it was written.
+        DamagedError: it is cut off, or a page of it has not the checksum with which it was written.
     """
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
         if getattr(error, "errno", None):  # the system's, not the reader's
             raise
-        raise DiskError(
+        raise DamagedError(
             "this file is damaged",
             field=str(path),
             value=str(error).partition("\n")[0],

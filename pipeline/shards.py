@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.manifest import digest, read_table
+from pipeline.manifest import digest, read_table, sound
 from pipeline.workspace import write_table
 
 Found = TypeVar("Found")
@@ -69,7 +69,8 @@ def compact(folder: Path) -> int:
         return 0
     alike: dict[bytes, list[Path]] = defaultdict(list)
     for path in small:
-        alike[pq.read_schema(path).serialize().to_pybytes()].append(path)
+        with sound(path):
+            alike[pq.read_schema(path).serialize().to_pybytes()].append(path)
     merged = [lot for paths in alike.values() if len(paths) >= MANY for lot in _lots(paths) if len(lot) > 1]
     for paths in merged:
         table = read_table(*paths)

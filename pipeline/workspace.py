@@ -100,6 +100,10 @@ class Workspace:
         """Folder of the shards that a stage wrote under a fingerprint."""
         return self.root / ("cache" if cache else "tables") / stage / fingerprint
 
+    def computed(self, path: Path) -> bool:
+        """Whether a file is one that a stage wrote and can compute again."""
+        return any(path.is_relative_to(self.root / name) for name in ("tables", "cache"))
+
     def original(self, sample_id: str) -> Path:
         """Where the bytes of a sample lie."""
         return self.root / "originals" / sample_id[:2] / sample_id

@@ -48,7 +48,8 @@ class Cells:
 
     def _ends_of(self, path: Path) -> list[int]:
         if path not in self._ends:
-            found = pq.read_metadata(path)
+            with sound(path):
+                found = pq.read_metadata(path)
             self._ends[path] = list(accumulate(found.row_group(at).num_rows for at in range(found.num_row_groups)))
         return self._ends[path]
 
