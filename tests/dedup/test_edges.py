@@ -128,6 +128,15 @@ def test_a_stopped_comparison_goes_on_to_the_same_digest(tools, tmp_path, monkey
     assert logical_digest(stored(tools), edges.KEY) == logical_digest(stored(other), edges.KEY)
 
 
+def test_each_pair_is_told_once_after_a_shard_was_lost(tools, monkeypatch):
+    monkeypatch.setattr(edges, "cut", functools.partial(stage.cut, shard=16))
+    nodes = family(100)
+    ensure(nodes, tools)
+    for path in sorted((tools.workspace.root / "tables" / "edges").rglob("*.parquet"))[::3]:
+        path.unlink()
+    assert ensure(nodes, tools) == naive(nodes)
+
+
 def test_nothing_to_compare(tools):
     assert ensure({}, tools) == []
     assert ensure({"a": 5}, tools) == []
