@@ -100,13 +100,15 @@ def read_table(*paths: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     Raises:
         DamagedError: a file is damaged.
+        KeyError: there is no such column.
     """
     return pa.concat_tables([_read(path, columns) for path in paths])
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with sound(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(None if columns is None else list(columns))
+        # `read` passes over a column that there is not, `select` does not
+        return file.read() if columns is None else file.read(list(columns)).select(list(columns))
 
 
 @contextmanager
