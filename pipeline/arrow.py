@@ -1,4 +1,7 @@
-"""pyarrow without pandas, which it imports for nearly a second only to see that a list is none of pandas' things."""
+"""pyarrow as gesso uses it: without pandas, and giving back the memory that is no longer needed.
+
+It imports pandas for nearly a second only to see that a list is none of pandas' things.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -21,6 +24,12 @@ def leave_pandas_out() -> None:
             pa.array([0])  # pyarrow looks for pandas once
         finally:
             sys.meta_path.remove(hidden)
+
+
+def give_memory_back() -> None:
+    """Give the system what is free: allocators keep it otherwise, for what may come."""
+    pa.default_memory_pool().release_unused()
+    pa.system_memory_pool().release_unused()  # with glibc, all that is free between what is in use
 
 
 class _Hidden(MetaPathFinder):

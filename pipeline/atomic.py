@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,6 +56,15 @@ def remove(path: Path) -> None:
         aside = _aside(path)
         path.rename(aside)
         shutil.rmtree(aside)
+
+
+def set_aside(path: Path) -> Path:
+    """Give something damaged a name that nobody reads, for whoever wants to look at it; returns its new path."""
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in count())
+    aside = next(one for one in names if not one.exists())
+    path.rename(aside)
+    _sync(path.parent)
+    return aside
 
 
 def sweep(root: Path) -> int:

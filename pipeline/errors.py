@@ -6,6 +6,7 @@ GessoError                  exit 1: something failed that is not the user's doin
     InputError              a source, a file or an argument is wrong
     WorkspaceError          the workspace is missing, held by someone else, or not writable
       DiskError             exit 1: the disk is full, read-only, failing or gone
+        DamagedError        a file is not as it was written
     ModelError              a model is not there and cannot be had, or is of the wrong kind
     ReviewError             a reviewed file cannot be applied
   AwaitingReview            exit 3: people have to decide first
@@ -51,6 +52,10 @@ class DiskError(WorkspaceError):
     """The disk is full, read-only, failing or gone; what was done so far is kept."""
 
     exit_code = 1
+
+
+class DamagedError(DiskError):
+    """A file of the workspace, whose path is `field`, is cut off or not as it was written."""
 
 
 class ModelError(UserError):

@@ -2,16 +2,20 @@
 
 import difflib
 import importlib
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import augment, learning, model_files, plugins
-from pipeline.errors import InputError, RecipeError
+from pipeline import atomic, augment, learning, model_files, plugins
+from pipeline.arrow import give_memory_back
+from pipeline.errors import DamagedError, InputError, RecipeError
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.steps.measure import measurers, params_of
+
+log = logging.getLogger(__name__)
 
 STEPS: Mapping[str, tuple[str, ...]] = {
     "prepare": ("ingest", "measure", "select", "caption"),
@@ -29,15 +33,30 @@ ALL_STEPS = tuple(step for steps in STEPS.values() for step in steps)
 def do(run: Run, step: str, tools: Tools) -> str:
     """Do one step of a run and record what its stages did; the step's own summary comes back.
 
+    Where it meets a stage's file that is damaged, that is set aside and the step done again, which computes what is
+    missing then.
+
     Raises:
-        DiskError: the run's folder has gone away.
+        DiskError: the run's folder has gone away, or the disk damages what is written.
     """
     run.check()
+    module, met = importlib.import_module(f"pipeline.steps.{step}"), set[Path]()
     try:
-        said: str = importlib.import_module(f"pipeline.steps.{step}").run(run, tools)
+        while True:
+            try:
+                return str(module.run(run, tools))
+            except DamagedError as error:
+                path = Path(error.field)
+                if path in met or not run.workspace.computed(path):
+                    raise
+                met.add(path)
+                log.warning("%s: %s", step, error)
+                tools.say(
+                    f"{path} is damaged; it is now {atomic.set_aside(path).name}, and its rows are computed again"
+                )
     finally:
         run.record(tools)
-    return said
+        give_memory_back()
 
 
 def check(recipe: Recipe) -> None:

@@ -111,10 +111,10 @@ class Run:
         """Save a table for later steps."""
         write_table(self.folder / f"{name}.parquet", table)
 
-    def rows(self, name: str) -> list[Row]:
-        """Rows of a saved table; none where no step has saved it."""
+    def rows(self, name: str, columns: Sequence[str] | None = None) -> list[Row]:
+        """Rows of a saved table, with all columns or those named; none where no step has saved it."""
         path = self.folder / f"{name}.parquet"
-        return read_table(path).to_pylist() if path.exists() else []
+        return read_table(path, columns=columns).to_pylist() if path.exists() else []
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Save a few facts for later steps."""

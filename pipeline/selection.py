@@ -7,9 +7,9 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from pipeline.dedup.edges import Edge
+from pipeline.dedup.pairs import Edge
 from pipeline.errors import RecipeError
 from pipeline.manifest import Row, by
 from pipeline.settings import Allow, Dedup, Limit, Split
@@ -28,7 +28,6 @@ class Kept:
     group: int
     """Number of its duplicate group, by which the split goes; it means nothing in another run."""
     split: str = "train"
-    measured: Row = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Selection:
 
 Near = dict[str, dict[str, int]]
 """For each pixel id those that look alike, with their distance."""
+
+
+def columns(rules: Mapping[str, Limit]) -> list[str]:
+    """Columns of samples that `select` reads under these rules."""
+    return list(dict.fromkeys(["sample_id", "pixel_id", "error", "resolution__megapixels", "sharpness__score", *rules]))
 
 
 def select(
@@ -59,7 +63,7 @@ def select(
 
     Args:
         origins: rows of `manifest.ORIGINS`.
-        samples: one row a sample with all measured columns, `pixel_id` and `error`.
+        samples: one row a sample with at least `columns(rules)`.
         edges: pairs of pixel ids that look alike, with their distance; each pair once.
         verdicts: pixel id -> "keep" or "drop", as people said.
         rights: the licences that are allowed.
@@ -206,7 +210,6 @@ def _kept(sample: Row, origins: Sequence[Row], groups: Mapping[str, int]) -> Kep
         origins=tuple(origins),
         sidecar=next((origin["sidecar"] for origin in origins if origin["sidecar"]), None),
         group=groups[sample["pixel_id"]],
-        measured=sample,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.manifest import digest, read_table
+from pipeline.manifest import digest, read_table, sound
 from pipeline.workspace import write_table
 
 Found = TypeVar("Found")
@@ -23,6 +23,8 @@ SMALL_BYTES = 2**20
 """Shards below this size are merged."""
 MANY = 32
 """As many small shards are borne with; opening that many takes some 50 ms."""
+LOT_BYTES = 8 * 2**20
+"""Files of so many bytes are merged into one at most: all of them are in memory then."""
 _ATTEMPTS = 5
 
 
@@ -67,17 +69,33 @@ def compact(folder: Path) -> int:
         return 0
     alike: dict[bytes, list[Path]] = defaultdict(list)
     for path in small:
-        alike[pq.read_schema(path).serialize().to_pybytes()].append(path)
-    merged = [paths for paths in alike.values() if len(paths) >= MANY]
+        with sound(path):
+            alike[pq.read_schema(path).serialize().to_pybytes()].append(path)
+    merged = [lot for paths in alike.values() if len(paths) >= MANY for lot in _lots(paths) if len(lot) > 1]
     for paths in merged:
         table = read_table(*paths)
         key = table.column_names[: table.column_names.index("inputs")]
         once = {request: place for place, request in enumerate(identities(table, key))}
         target = folder / f"{digest([path.name for path in paths])[:24]}.parquet"
-        write_table(target, table.take(pa.array(once.values(), pa.int64())))
+        twice = len(once) < len(table)
+        write_table(target, table.take(pa.array(once.values(), pa.int64())) if twice else table)
         for path in paths:
             path.unlink()
     return sum(map(len, merged))
+
+
+def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files in lots of at most LOT_BYTES."""
+    lot: list[Path] = []
+    total = 0
+    for path in paths:
+        size = path.stat().st_size
+        if lot and total + size > LOT_BYTES:
+            yield lot
+            lot, total = [], 0
+        lot.append(path)
+        total += size
+    yield lot
 
 
 def _paths(folder: Path) -> list[Path]:

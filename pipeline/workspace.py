@@ -27,7 +27,7 @@ from pipeline import atomic
 from pipeline.errors import WorkspaceError
 
 MARK = "gesso-workspace"
-ROW_GROUP_BYTES = 8 * 2**20
+ROW_GROUP_BYTES = 2**20
 """Upper size of a Parquet row group, so that a loader reads little for one row."""
 
 
@@ -100,6 +100,10 @@ class Workspace:
         """Folder of the shards that a stage wrote under a fingerprint."""
         return self.root / ("cache" if cache else "tables") / stage / fingerprint
 
+    def computed(self, path: Path) -> bool:
+        """Whether a file is one that a stage wrote and can compute again."""
+        return any(path.is_relative_to(self.root / name) for name in ("tables", "cache"))
+
     def original(self, sample_id: str) -> Path:
         """Where the bytes of a sample lie."""
         return self.root / "originals" / sample_id[:2] / sample_id
@@ -169,7 +173,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Make `path` a Parquet file of `table`, by rename, in row groups of at most about 8 MB."""
+    """Make `path` a Parquet file of `table`, by rename, in row groups of at most about a megabyte."""
     rows = max(1, ROW_GROUP_BYTES * len(table) // max(1, table.nbytes))
     with atomic.file(path) as part:
         pq.write_table(table, part, row_group_size=rows, compression="zstd", write_page_checksum=True)

@@ -1,5 +1,9 @@
+import os
+import platform
 import subprocess
 import sys
+
+import pytest
 
 CODE = """
 import sys
@@ -31,3 +35,30 @@ def test_arrays_are_made_without_pandas_and_who_asks_for_it_gets_it():
 
 def test_a_process_that_has_pandas_keeps_it():
     assert said("import pandas") == "True"
+
+
+FREES = """
+from pathlib import Path
+import pyarrow as pa
+from pipeline.arrow import give_memory_back
+def mib():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+arrays = [pa.array([b"x" * 10_000]) for _ in range(5000)]
+del arrays[1::2], arrays[:-1]  # the last one lies behind all the others
+before = mib()
+give_memory_back()
+print(before - mib())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other systems give back by themselves, or not at all")
+def test_what_is_free_goes_back_to_the_system():
+    done = subprocess.run(
+        [sys.executable, "-c", FREES],
+        env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 30

@@ -135,3 +135,10 @@ def test_a_link_to_a_folder_elsewhere_is_not_swept_through(tmp_path):
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "link").symlink_to(tmp_path / "elsewhere")
     assert atomic.sweep(tmp_path / "w") == 0
+
+
+def test_what_is_set_aside_keeps_its_bytes_and_its_name_is_free(tmp_path):
+    for text in ("one", "two"):
+        (tmp_path / "x").write_text(text)
+        atomic.set_aside(tmp_path / "x")
+    assert tree(tmp_path) == {"x.damaged": b"one", "x.damaged1": b"two"}

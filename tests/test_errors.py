@@ -11,7 +11,11 @@ USER = [one for one in vars(errors).values() if inspect.isclass(one) and issubcl
 def test_a_users_mistake_names_field_value_and_remedy(kind):
     error = kind("this key is unknown", field="train.stepz", value="stepz", remedy="Did you mean 'steps'?")
     assert str(error) == "train.stepz: this key is unknown (got 'stepz'). Did you mean 'steps'?"
-    assert (error.exit_code, error.field, error.value) == (1 if kind is errors.DiskError else 2, "train.stepz", "stepz")
+    assert (error.exit_code, error.field, error.value) == (
+        1 if issubclass(kind, errors.DiskError) else 2,
+        "train.stepz",
+        "stepz",
+    )
 
 
 def test_what_is_not_known_leaves_no_gap():

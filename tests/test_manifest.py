@@ -102,6 +102,8 @@ def test_files_are_read_one_after_the_other(tmp_path):
     pq.write_table(whole.slice(4), paths[1])
     assert read_table(*paths).equals(whole)
     assert read_table(*paths, columns=["text"]).equals(whole.select(["text"]))
+    with pytest.raises(KeyError, match="another"):
+        read_table(*paths, columns=["text", "another"])
 
 
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.9])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline import ledger
 from pipeline.errors import RecipeError
+from pipeline.manifest import by
 from pipeline.selection import select
 from pipeline.settings import Allow, Dedup, Limit, Near, Split
 
@@ -120,8 +121,9 @@ def test_what_is_kept_may_be_kept(pile):
             )
             assert place["error"] is None
         if verdicts.get(one.pixel_id) != "keep":
-            assert one.measured["sharpness__score"] >= 0.2
-            assert 100 <= one.measured["resolution__short_side"] <= 1000
+            measured = by(samples, "sample_id")[one.sample_id]
+            assert measured["sharpness__score"] >= 0.2
+            assert 100 <= measured["resolution__short_side"] <= 1000
     close = within(edges, settings)
     for a, b in combinations(made.kept, 2):
         assert a.pixel_id != b.pixel_id

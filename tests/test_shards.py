@@ -60,6 +60,17 @@ def test_merging_keeps_every_row_once(tmp_path_factory, parts):
         assert pq.read_table(path)["times__n"][place].as_py() == before[request]
 
 
+def test_many_are_merged_in_lots_of_which_each_fits_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "MANY", 2)
+    for number in range(10):
+        put(tmp_path, str(number), [number])
+    before = held(tmp_path)
+    monkeypatch.setattr(shards, "LOT_BYTES", 3 * (tmp_path / "0.parquet").stat().st_size)
+    assert shards.compact(tmp_path) == 9
+    assert sorted(len(pq.read_table(path)) for path in tmp_path.iterdir()) == [1, 3, 3, 3]
+    assert held(tmp_path) == before
+
+
 def test_shards_that_were_made_in_other_ways_are_not_mixed(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "MANY", 3)
     for number in range(8):

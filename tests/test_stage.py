@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from pipeline import shards
-from pipeline.errors import GessoError
+from pipeline import atomic, shards
+from pipeline.errors import DamagedError, GessoError
 from pipeline.manifest import logical_digest
 from pipeline.stage import StageStat, Tools, commit, ensure, fingerprint, name_of, requests_of
 from pipeline.workspace import Workspace
@@ -261,3 +261,17 @@ def test_the_same_rows_committed_twice_are_one_shard(tools, tmp_path):
 def test_tools_read_an_original(tools):
     sample_id = tools.workspace.keep_original(b"bytes")
     assert tools.read(sample_id) == b"bytes"
+
+
+def test_only_the_rows_of_a_lost_shard_are_computed_again(tools):
+    stored = ensure(Stage(), rows(*range(20)), Params(), tools, shard=6)
+    before = stored.table()
+    damaged = sorted(stored.folder.iterdir())[1]
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(DamagedError) as told:
+        ensure(Stage(), rows(*range(20)), Params(), tools, shard=6)
+    assert told.value.field == str(damaged)
+    atomic.set_aside(damaged)
+    stage = Stage()
+    assert ensure(stage, rows(*range(20)), Params(), tools, shard=6).table().equals(before)
+    assert 2 <= len(stage.asked) <= 6

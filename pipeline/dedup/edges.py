@@ -7,16 +7,19 @@ a recipe's threshold can change without comparing anything again.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline import shards
 from pipeline.dedup import perceptual
+from pipeline.dedup.pairs import Pairs
 from pipeline.stage import Tools, commit, cut, fingerprint, note, requests_of
 
 VERSION = 1
@@ -31,21 +34,19 @@ ADDS = pa.schema(
         pa.field("edges__distances", pa.list_(pa.uint8()), metadata={b"description": b"bits that differ, 0 to 12"}),
     ]
 )
-Edge = tuple[str, str, int]
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):
     """Nothing: the distance that counts is selection's business."""
 
 
-def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, hash_fingerprint: str) -> list[Edge]:
-    """All edges among the given pictures, comparing only those that are new; `hashes` are 64-bit numbers.
+def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str) -> Pairs:
+    """All edges among the given pictures, comparing only those that are new; `nodes` has each pixel id's 64-bit hash.
 
     Pictures too flat to compare must be left out by the caller.
     """
     module, began = sys.modules[__name__], time.monotonic()
     folder = tools.workspace.table_folder("edges", fingerprint(module, Params(), hash_fingerprint))
-    nodes = dict(zip(pixel_ids, hashes, strict=True))
     known = _known(folder)
     new = sorted(set(nodes) - set(known))
     names = [*known, *new]
@@ -65,18 +66,7 @@ def ensure(pixel_ids: Sequence[str], hashes: Sequence[int], tools: Tools, *, has
         commit(folder, module, requests_of(asked, KEY, READS), rows)
     shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
-    return _edges(folder, nodes)
-
-
-def of_like_colours(pairs: Sequence[Edge], colours: Mapping[str, int], *, limit: int) -> list[Edge]:
-    """The edges between pictures whose mean colours (`perceptual__colors` by pixel id) are at most `limit` apart.
-
-    The hash sees no colour: a red and a blue cup in one place are neighbours to it.
-    """
-    one = np.array([colours[a] for a, _, _ in pairs], np.uint64)
-    other = np.array([colours[b] for _, b, _ in pairs], np.uint64)
-    apart = perceptual.colour_distance(one, other).tolist()
-    return [pair for pair, distance in zip(pairs, apart, strict=True) if distance <= limit]
+    return _pairs(folder, nodes)
 
 
 def _known(folder: Path) -> dict[str, int]:
@@ -84,14 +74,21 @@ def _known(folder: Path) -> dict[str, int]:
     return dict(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else {}
 
 
-def _edges(folder: Path, nodes: Mapping[str, int]) -> list[Edge]:
-    table = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"])
-    columns = [column.to_pylist() for column in table.columns]
-    rows = {one: (others, distances) for one, others, distances in zip(*columns, strict=True) if one in nodes}
-    known = {one: one for one in nodes}  # one string for each picture, however many edges it has
-    return [
-        (known[one], known[other], distance)
-        for one, row in rows.items()
-        for other, distance in zip(*row, strict=True)
-        if other in nodes
-    ]
+def _pairs(folder: Path, nodes: Mapping[str, int]) -> Pairs:
+    """The stored neighbours as pairs; told twice where a shard was lost, since its nodes are then newer than others."""
+    names = sorted(nodes)
+    stored = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"])
+    if not stored.num_columns:
+        return Pairs.none(names)
+    order = pa.array(names, pa.string())
+    counts = pc.list_value_length(stored["edges__others"]).to_numpy()
+    one = np.repeat(_places(stored["pixel_id"], order), counts)
+    other = _places(pc.list_flatten(stored["edges__others"]), order)
+    distance = pc.list_flatten(stored["edges__distances"]).to_numpy()
+    asked = (one >= 0) & (other >= 0)
+    return Pairs.of(names, one[asked], other[asked], distance[asked])
+
+
+def _places(values: pa.ChunkedArray, names: pa.Array) -> NDArray[np.int32]:
+    """Place of each value among the names; -1 where it is none of them."""
+    return np.asarray(pc.fill_null(pc.index_in(values, names), -1).to_numpy(), np.int32)

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from pipeline.dedup.edges import Edge
 from pipeline.manifest import Row
 
+_NAME = pa.dictionary(pa.int32(), pa.string())
+"""A text as its place in a list: there may be very many edges among few pictures."""
 EDGES = pa.schema(
     [
-        ("a", pa.string()),
-        ("b", pa.string()),
-        ("kind", pa.string()),  # bytes (between origins), pixels (sample ids) or perceptual (pixel ids)
+        ("a", _NAME),
+        ("b", _NAME),
+        ("kind", _NAME),  # bytes (between origins), pixels (sample ids) or perceptual (pixel ids)
         ("distance", pa.int32()),  # bits of 64 that differ; 0 where the two are the same
     ]
 )
@@ -28,12 +29,6 @@ def of_bytes(origins: Sequence[Row]) -> list[Row]:
 def of_pixels(samples: Sequence[Row]) -> list[Row]:
     """Edges between contents (`sample_id`) of the same `pixel_id`; what is no picture has none."""
     return _stars(((row["pixel_id"], row["sample_id"]) for row in samples if not row["error"]), "pixels")
-
-
-def of_looks(pairs: Sequence[Edge]) -> pa.Table:
-    """The perceptual edges (pixel ids) as a table of EDGES; of look-alikes there may be very many."""
-    a, b, distance = zip(*pairs, strict=True) if pairs else ((), (), ())
-    return pa.table([a, b, ["perceptual"] * len(pairs), distance], schema=EDGES)
 
 
 def _stars(members: Iterable[tuple[str | None, str]], kind: str) -> list[Row]:

@@ -100,9 +100,11 @@ def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArr
 
     Levels of 255, in steps of 8. Recompression moves it by 8 at most; a thing in another colour by 40 and more.
     """
-    shifts = np.arange(12, dtype=np.uint64) * np.uint64(5)
-    fields = [(np.asarray(value)[..., None] >> shifts & np.uint64(31)).astype(np.int64) for value in (one, other)]
-    return np.asarray(np.abs(fields[0] - fields[1]).max(-1, initial=0) * _STEP)
+    most = np.zeros(np.shape(one), np.int64)
+    for place in range(12):  # one after the other: of all at once, many pairs would fill the memory
+        here = [(np.asarray(value) >> np.uint64(5 * place) & np.uint64(31)).astype(np.int64) for value in (one, other)]
+        np.maximum(most, np.abs(here[0] - here[1]), out=most)
+    return most * _STEP
 
 
 def _quarters(proxy: Pixels) -> int:

@@ -3,18 +3,21 @@
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline import atomic
 from pipeline.reporting import captions, planted, plots, sections, verdict, words
 from pipeline.reporting.curves import by_timestep, overall
 from pipeline.reporting.facts import facts
 from pipeline.reporting.pictures import Album
 from pipeline.reporting.record import RunRecord
-from pipeline.workspace import write_bytes
 
 _TEMPLATES = files("pipeline.reporting") / "templates"
 
@@ -28,13 +31,19 @@ def write(record: RunRecord, path: Path) -> Path:
     Raises:
         ValueError: a picture of the record is not WebP, PNG, JPEG or GIF.
     """
-    # names that were no UTF-8 come as lone surrogates, which are written as escapes
-    for place, text in (
-        (path.with_suffix(".json"), json.dumps(facts(record), indent=1, allow_nan=False)),
-        (path, html(record)),
-    ):
-        write_bytes(place, text.encode("utf-8", "backslashreplace"))
+    with _text(path.with_suffix(".json")) as file:
+        json.dump(facts(record), file, indent=1, allow_nan=False)
+    with _text(path) as file:
+        file.write(html(record))
     return path
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    """A text to write, which takes the name `path` once it is complete."""
+    # names that were no UTF-8 come as lone surrogates, which are written as escapes
+    with atomic.file(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
 
 
 def html(record: RunRecord) -> str:

@@ -13,7 +13,6 @@ from pipeline.manifest import Row, table_of
 from pipeline.run import Run
 from pipeline.stage import Tools, ensure
 from pipeline.steps.measure import params_of
-from pipeline.steps.select import load_kept
 
 SHARD = 64
 CAPTIONS = pa.schema(
@@ -61,13 +60,9 @@ def run(run: Run, tools: Tools) -> str:
     recipe = run.recipe.caption
     captioner = plugins.load("captioners", recipe.captioner, field="caption.captioner")
     params = params_of(captioner, recipe.captioner_params, field="caption.params")
-    pictures = [*load_kept(run), *load_kept(run, name="dropped")]
-    told = {one.sample_id: one.sidecar for one in pictures if recipe.prefer_sidecar and one.sidecar}
-    rows: list[Row] = [
-        {"sample_id": one.sample_id, "pixel_id": one.pixel_id, "sidecar": one.sidecar or ""}
-        for one in pictures
-        if one.sample_id not in told
-    ]
+    pictures = [row for name in ("kept", "dropped") for row in run.rows(name, ("sample_id", "pixel_id", "sidecar"))]
+    told = {row["sample_id"]: row["sidecar"] for row in pictures if recipe.prefer_sidecar and row["sidecar"]}
+    rows = [{**row, "sidecar": row["sidecar"] or ""} for row in pictures if row["sample_id"] not in told]
     stage = Captioning(captioner)
     stored = ensure(stage, rows, params, tools, weights=captioner.weights(params), shard=SHARD)
     source = captioner.provenance(params)

@@ -212,7 +212,8 @@ class Evaluation:
     @cached_property
     def _pictures(self) -> dict[str, list[Row]]:
         """The pictures of each split that a model is measured on, as rows of the training set."""
-        plain = [row for row in self._run.rows("views") if row["view"] == 0]
+        columns = ("sample_id", "pixel_id", "view", "split", "caption", "transforms", "repeats")
+        plain = [row for row in self._run.rows("views", columns) if row["view"] == 0]
         most = MOST_PICTURES if "losses" in self._measures else MOST_SEEN
         return {split: [row for row in plain if row["split"] == split][:most] for split in ("train", "held_out")}
 

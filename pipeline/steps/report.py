@@ -98,7 +98,11 @@ def _thumbnails(run: Run, rows: Sequence[Row], tools: Tools) -> dict[str, bytes]
 
 
 def _captions(run: Run) -> list[kept.CaptionRow]:
-    final = {row["sample_id"]: row["caption"] for row in run.rows("views") if row["view"] == 0}
+    final = {
+        row["sample_id"]: row["caption"]
+        for row in run.rows("views", ("sample_id", "view", "caption"))
+        if row["view"] == 0
+    }
     return [
         kept.CaptionRow(
             sample_id=row["sample_id"],
@@ -118,7 +122,7 @@ def _sheet(run: Run) -> list[kept.AugmentedView]:
     """The first pictures that have further views, each with its views."""
     if run.recipe.augment.views == 1:
         return []
-    rows = run.rows("views")
+    rows = run.rows("views", ("sample_id", "pixel_id", "view", "transforms", "refused", "caption"))
     several = [one for one, count in Counter(row["sample_id"] for row in rows).items() if count > 1][:SHEET_PICTURES]
     found = []
     for row in rows:
@@ -163,7 +167,7 @@ def _evaluations(run: Run) -> list[kept.Evaluation]:
 
 
 def _rights(run: Run) -> list[kept.Right]:
-    origins = run.rows("origins")
+    origins = run.rows("origins", ("sample_id", "license", "attribution", "creator"))
     allowed = set(run.recipe.rights.allow)
     counted = Counter(row["license"] for row in origins if row["sample_id"])
     named: dict[str | None, set[str]] = {}

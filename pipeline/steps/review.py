@@ -1,5 +1,7 @@
 """Step: put people's decisions over the proposed captions, and see whether enough has been decided."""
 
+from itertools import chain
+
 import pyarrow as pa
 
 from pipeline import ledger
@@ -28,7 +30,7 @@ REVIEWED = pa.schema(
 
 def rows_of(run: Run) -> list[ReviewRow]:
     """What a reviewer sees of the run's pictures, with everything decided so far."""
-    captions = {row["sample_id"]: row for row in run.rows("captions")}
+    captions = {row["sample_id"]: row for row in run.rows("captions", ("sample_id", "body", "source"))}
     proposals = [
         Proposal(
             sample_id=one.sample_id,
@@ -39,7 +41,7 @@ def rows_of(run: Run) -> list[ReviewRow]:
             source=captions[one.sample_id]["source"],
             sidecar=one.sidecar,
         )
-        for one in [*load_kept(run), *load_kept(run, name="dropped")]
+        for one in chain(load_kept(run), load_kept(run, name="dropped"))
     ]
     return review_rows(proposals, journal.load(run.workspace.decisions).latest())
 
@@ -70,7 +72,8 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
 
 
 def _mark(run: Run, undecided: set[str], dropped: set[str]) -> None:
-    states = {one.sample_id: "held_out" if one.split == "held_out" else "kept" for one in load_kept(run)}
+    kept = run.rows("kept", ("sample_id", "split"))
+    states = {row["sample_id"]: "held_out" if row["split"] == "held_out" else "kept" for row in kept}
     rows = run.rows("ledger")
     for row in rows:
         if row["stage"] == "review":
@@ -81,7 +84,7 @@ def _mark(run: Run, undecided: set[str], dropped: set[str]) -> None:
             row.update(state="dropped_by_person", stage="review", reason="dropped in review")
         elif row["sample_id"] in undecided:
             row.update(state="awaiting_review", stage="review", reason="undecided caption")
-    ledger.check(rows, run.rows("origins"))
+    ledger.check(rows, run.rows("origins", ("origin",)))
     run.save("ledger", table_of(rows, ledger.LEDGER))
 
 

@@ -1,7 +1,7 @@
 """Step: compare what is new, then decide about every file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -24,31 +24,30 @@ KEPT = pa.schema(
         ("origins", pa.string()),  # JSON: rows of ORIGINS, its own first
     ]
 )
+COMPARED = perceptual.ADDS.names
+"""Columns of samples by which pictures are compared."""
 
 
 def run(run: Run, tools: Tools) -> str:
     """Save the tables `edges`, `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
-    origins, samples = run.rows("origins"), run.rows("samples")
-    comparable = {
-        row["pixel_id"]: row["perceptual__hash"] for row in samples if not row["error"] and not row["perceptual__flat"]
-    }
+    recipe = run.recipe
+    origins = run.rows("origins")
+    samples = run.rows("samples", sorted({*selection.columns(recipe.select), *COMPARED}))
+    comparable = [row for row in samples if not row["error"] and not row["perceptual__flat"]]
     pairs = edges.ensure(
-        list(comparable),
-        list(comparable.values()),
+        {row["pixel_id"]: row["perceptual__hash"] for row in comparable},
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
     same = table_of([*exact.of_bytes(origins), *exact.of_pixels(samples)], exact.EDGES)
-    run.save("edges", pa.concat_tables([same, exact.of_looks(pairs)]))
-    colours = {row["pixel_id"]: row["perceptual__colors"] for row in samples if row["pixel_id"] in comparable}
-    near = run.recipe.dedup.near
-    pairs = edges.of_like_colours(pairs, colours, limit=near.colour) if near else []
+    run.save("edges", pa.concat_tables([same, pairs.table(exact.EDGES)]))
+    near = recipe.dedup.near
+    colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
     decided = journal.load(run.workspace.decisions).latest()
-    recipe = run.recipe
     made = selection.select(
         origins,
         samples,
-        pairs,
+        pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else (),
         {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict},
         rights=recipe.rights,
         rules=recipe.select,
@@ -78,9 +77,9 @@ def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
     run.save(name, table_of(rows, KEPT))
 
 
-def load_kept(run: Run, *, name: str = "kept") -> list[Kept]:
+def load_kept(run: Run, *, name: str = "kept") -> Iterator[Kept]:
     """The pictures that go on, or with `name="dropped"` those that people dropped."""
-    return [
+    return (
         Kept(
             sample_id=row["sample_id"],
             pixel_id=row["pixel_id"],
@@ -90,4 +89,4 @@ def load_kept(run: Run, *, name: str = "kept") -> list[Kept]:
             split=row["split"],
         )
         for row in run.rows(name)
-    ]
+    )

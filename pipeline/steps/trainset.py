@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from pipeline.trainset.pixels import PixelExamples
 
 LATENTS_SHARD, TEXTS_SHARD = 64, 256
+READ = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "repeats")
+"""Columns of the manifest that training reads."""
 
 
 def standing(run: Run) -> list[Kept]:
     """The pictures that go on and that the ledger still has after the review."""
-    stayed = {row["sample_id"] for row in run.rows("ledger") if row["state"] in ledger.STAYED}
+    stayed = {row["sample_id"] for row in run.rows("ledger", ("sample_id", "state")) if row["state"] in ledger.STAYED}
     return [one for one in load_kept(run) if one.sample_id in stayed]
 
 
 def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
     """The caption that training reads, by sample id."""
-    bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed")}
+    bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
     return {
         one.sample_id: build.compose(
             run.recipe.caption.compose,
@@ -102,7 +104,7 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
     """The rows of one split as a UNet's method reads them: `train` with all views, `held_out` with its pictures."""
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
-    rows = [row for row in run.rows("views") if row["split"] == split]
+    rows = [row for row in run.rows("views", READ) if row["split"] == split]
     moments, embeddings = cached(run, rows, tools)
     tools.stats[-2:] = []  # nothing was computed here: the cache is full
     scale, shift = latent_scale(learning.locate(run.recipe))

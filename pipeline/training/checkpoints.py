@@ -1,5 +1,6 @@
 """Checkpoints: folders that are complete or absent, and a training that goes on where the newest one ends."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pipeline.training.settings import WITHOUT_EFFECT, TrainSettings
 
 FOLDER = "checkpoints"
 PREFIX = "step-"
-STATE, IDENTITY = "state.pt", "identity.json"
+STATE, IDENTITY, SUMS = "state.pt", "identity.json", "sha256.json"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Checkpoint:
         """What `write` was given as state, on the CPU; read without unpickling code."""
         loaded: dict[str, Any] = torch.load(self.folder / STATE, weights_only=True, map_location="cpu")
         return loaded
+
+    def damage(self) -> str:
+        """The first file that is not as it was written, or "" where all are."""
+        try:
+            sums = dict(json.loads((self.folder / SUMS).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return SUMS
+        return next((name for name, was in sums.items() if _sum(self.folder / name) != was), "")
 
 
 def commit(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -58,6 +67,8 @@ def write(
         with (fresh / STATE).open("wb") as file:  # a file of Python's, whose errors say what the disk refused
             torch.save(dict(state), file)
         (fresh / IDENTITY).write_text(json.dumps(dict(identity), indent=2))
+        names = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file())
+        (fresh / SUMS).write_text(json.dumps({name: _sum(fresh / name) for name in names}, indent=2))
 
     commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
     for old in _all(training)[:-keep]:
@@ -66,9 +77,20 @@ def write(
 
 
 def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], None]) -> Checkpoint | None:
-    """The checkpoint to go on from, or None; raises InputError where it is of another training."""
-    found = latest(training)
+    """The newest checkpoint that is as it was written, to go on from, or None.
+
+    Damaged ones are set aside; `say` is told of that and of where it goes on.
+
+    Raises:
+        InputError: it is of another training.
+    """
+    damaged = []
+    while (found := latest(training)) and (wrong := found.damage()):
+        damaged.append(f"{atomic.set_aside(found.folder).name} ({wrong})")
+    note = f"; damaged and set aside: {', '.join(damaged)}" if damaged else ""
     if found is None:
+        if damaged:
+            say(f"beginning anew{note}")
         return None
     was = json.loads((found.folder / IDENTITY).read_text())
     for name in sorted({*was, *identity}):
@@ -79,7 +101,7 @@ def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], 
                 value=identity.get(name, "none"),
                 remedy="Train into another folder, or remove that one to begin anew.",
             )
-    say(f"going on after step {found.step}")
+    say(f"going on after step {found.step}{note}")
     return found
 
 
@@ -105,5 +127,14 @@ def identity(settings: TrainSettings, *, digest: str, header: Mapping[str, str])
 
 
 def _all(training: Path) -> list[Checkpoint]:
-    found = [Checkpoint(one, int(one.name.removeprefix(PREFIX))) for one in (training / FOLDER).glob(f"{PREFIX}*")]
+    steps = {one: one.name.removeprefix(PREFIX) for one in (training / FOLDER).glob(f"{PREFIX}*")}
+    found = [Checkpoint(one, int(step)) for one, step in steps.items() if step.isdecimal()]
     return sorted(found, key=lambda one: one.step)
+
+
+def _sum(path: Path) -> str:
+    """A file's SHA-256; "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

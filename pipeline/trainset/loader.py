@@ -25,7 +25,7 @@ IN_MEMORY_BYTES = 2 * 2**30
 
 
 class Cells:
-    """Rows of stored shards, read a row group at a time (8 MB at most), of which the recent ones stay in memory."""
+    """Rows of stored shards, read a row group at a time (about a megabyte), of which the recent ones stay in memory."""
 
     def __init__(self, stored: Stored, columns: Sequence[str], *, limit: int) -> None:
         self._places, self._columns, self._limit = stored.places(), list(columns), limit
@@ -48,7 +48,8 @@ class Cells:
 
     def _ends_of(self, path: Path) -> list[int]:
         if path not in self._ends:
-            found = pq.read_metadata(path)
+            with sound(path):
+                found = pq.read_metadata(path)
             self._ends[path] = list(accumulate(found.row_group(at).num_rows for at in range(found.num_row_groups)))
         return self._ends[path]
 

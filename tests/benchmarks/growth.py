@@ -4,9 +4,10 @@ python tests/benchmarks/growth.py [--pictures 1000 10000] [--record]
 
 Drawn pictures of 64 px with captions beside them go through every step of a plain run with the starter models, each
 number in a process of its own. A step's peak is the highest resident memory while it ran (Linux forgets the mark
-before it). `peak_ratio` is the largest of the steps' peaks at the larger number over that at the smaller, and
-`peak_grew_mib` the largest difference; `seconds_a_picture` is of the whole run, but for training and evaluation,
-which do not look at all pictures.
+before it); some 400 MiB of that are files of torch and other libraries. What training has read of latents and texts
+stays in memory, up to `loader.IN_MEMORY_BYTES`, so it grows with the steps, too. `peak_ratio` is the largest of the
+steps' peaks at the larger number over that at the smaller, and `peak_grew_mib` the largest difference;
+`seconds_a_picture` is of the whole run, but for training and evaluation, which do not look at all pictures.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from flows.settings import quiet
 from pipeline import memory, plan
 from pipeline.recipe import parse
 from pipeline.run import Run
@@ -73,6 +75,7 @@ def main() -> None:
     parser.add_argument("--one", type=int, help="measure this number alone, in this process")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/growth.jsonl")
     asked = parser.parse_args()
+    quiet()  # for the processes that measure, as the command sets it
     if asked.one:
         with tempfile.TemporaryDirectory() as root:
             print(json.dumps(run(asked.one, Path(root))))  # noqa: T201

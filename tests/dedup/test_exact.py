@@ -1,12 +1,15 @@
 from itertools import combinations
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import DisjointSet
 
 from pipeline.dedup import exact
-from pipeline.manifest import table_of
+from pipeline.dedup.pairs import Pairs
+from pipeline.manifest import read_table, table_of
+from pipeline.workspace import write_table
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=12))
@@ -27,11 +30,12 @@ def test_what_could_not_be_read_is_nobodys_twin():
     assert exact.of_pixels(bad) == []
 
 
-def test_pixels_and_looks_become_rows_of_one_table():
+def test_pixels_and_looks_become_rows_of_one_table(tmp_path):
     samples = [{"sample_id": name, "pixel_id": "p", "error": None} for name in ("b", "a")]
-    rows = pa.concat_tables([table_of(exact.of_pixels(samples), exact.EDGES), exact.of_looks([("p", "q", 4)])])
-    assert rows.to_pylist() == [
+    looks = Pairs.of(["p", "q"], np.array([1]), np.array([0]), np.array([4], np.uint8)).table(exact.EDGES)
+    write_table(tmp_path / "edges.parquet", pa.concat_tables([table_of(exact.of_pixels(samples), exact.EDGES), looks]))
+    assert read_table(tmp_path / "edges.parquet").to_pylist() == [
         {"a": "a", "b": "b", "kind": "pixels", "distance": 0},
         {"a": "p", "b": "q", "kind": "perceptual", "distance": 4},
     ]
-    assert exact.of_looks([]).schema == exact.EDGES
+    assert Pairs.none().table(exact.EDGES).schema == exact.EDGES

@@ -68,6 +68,34 @@ def test_a_training_killed_twice_ends_bitwise_as_an_undisturbed_one(train, tmp_p
     assert len(resumed.losses) == resumed.steps == 6
 
 
+@pytest.mark.parametrize(("name", "at"), [("state.pt", None), ("diffusion_pytorch_model.safetensors", -1)])
+def test_with_its_newest_checkpoint_damaged_it_ends_bitwise_as_undisturbed(train, tmp_path, name, at):
+    _, straight = train(tmp_path / "straight", settings())
+
+    def kill(step, _unet):
+        if step == 6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "damaged", settings(), on_checkpoint=kill)
+    newest = checkpoints.latest(tmp_path / "damaged")
+    path = next(newest.folder.rglob(name))
+    data = bytearray(path.read_bytes())
+    if at is None:
+        del data[-100:]
+    else:
+        data[at] ^= 1  # a weight: the file opens, and is wrong
+    path.write_bytes(data)
+    _, resumed = train(tmp_path / "damaged", settings())
+
+    assert newest.step == 4
+    assert newest.folder.with_name("step-0000004.damaged").is_dir()
+    for name in ("unet", "unet_raw"):
+        wanted, found = weights(tmp_path / "straight", name), weights(tmp_path / "damaged", name)
+        assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+    assert resumed.losses == straight.losses
+
+
 def test_a_finished_training_called_again_hands_back_the_same(train, tmp_path):
     trained, first = train(tmp_path, settings())
     asked = []

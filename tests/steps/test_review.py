@@ -120,7 +120,7 @@ def test_what_is_dropped_while_the_run_is_under_way_leaves_it_too(captioned):
     assert (row["state"], row["stage"], row["reason"]) == ("dropped_by_person", "review", "dropped in review")
     assert name not in made.named("reviewed")
     assert name not in made.named("views")
-    assert len(load_kept(made.run)) == 12
+    assert len(list(load_kept(made.run))) == 12
     made.decide(name, verdict="keep")
     made.go("review", "trainset")
     assert name in made.named("views")

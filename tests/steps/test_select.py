@@ -18,7 +18,7 @@ def test_every_file_is_in_one_state_with_its_reason(finished):
 
 
 def test_what_goes_on_is_what_the_ledger_keeps(finished):
-    kept = load_kept(finished.run)
+    kept = list(load_kept(finished.run))
     states = {row["sample_id"]: row["state"] for row in finished.run.rows("ledger") if row["state"] in ledger.STAYED}
     assert {one.sample_id: "held_out" if one.split == "held_out" else "kept" for one in kept} == states
     assert {one.split for one in kept} == {"train", "held_out"}
@@ -28,11 +28,11 @@ def test_what_goes_on_is_what_the_ledger_keeps(finished):
 
 
 def test_kept_pictures_come_back_as_they_were_saved(begun, finished):
-    kept = load_kept(finished.run)
+    kept = list(load_kept(finished.run))
     run = begun().run
     save_kept(run, kept)
-    assert load_kept(run) == kept
-    assert load_kept(run, name="dropped") == []
+    assert list(load_kept(run)) == kept
+    assert list(load_kept(run, name="dropped")) == []
 
 
 def test_selected_again_nothing_is_compared_and_all_is_the_same(finished, further):
@@ -50,7 +50,7 @@ def test_a_rule_rejects_with_value_and_limit_and_measures_nothing_anew(further):
     assert {(row["stage"], row["limit"]) for row in rejected} == {("quality", "1000")}
     measured = made.named("samples")["04.png"]["sharpness__score"]
     assert float(made.ledger["04.png"]["value"]) == pytest.approx(measured, rel=1e-3)
-    assert load_kept(made.run) == []
+    assert list(load_kept(made.run)) == []
 
 
 def test_a_licence_that_is_not_allowed_takes_all(further):

@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -42,6 +43,7 @@ def test_one_that_was_cut_off_is_not_there_and_the_next_try_replaces_it(tmp_path
     write(tmp_path, 2)
     assert sorted(one.name for one in checkpoints.latest(tmp_path).folder.iterdir()) == [
         "identity.json",
+        "sha256.json",
         "state.pt",
         "weights.txt",
     ]
@@ -86,6 +88,48 @@ def test_only_the_same_training_goes_on(tmp_path):
     for other in ({"train.steps": "6"}, {}, {**IDENTITY, "header.base": "x"}):
         with pytest.raises(InputError, match=r"(train\.steps|header\.base).*another folder"):
             checkpoints.resume(tmp_path, identity=other, say=said.append)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, Path.unlink])
+@pytest.mark.parametrize("name", ["state.pt", "raw/weights.txt", "identity.json", "sha256.json"])
+def test_a_damaged_one_is_set_aside_for_the_one_before(tmp_path, name, damage):
+    def weights(target):
+        (target / "raw").mkdir()
+        (target / "raw" / "weights.txt").write_text("of some step")
+
+    said = []
+    for step in (2, 4):
+        write(tmp_path, step, weights=weights)
+    damage(tmp_path / "checkpoints" / "step-0000004" / name)
+    assert checkpoints.resume(tmp_path, identity=IDENTITY, say=said.append).step == 2
+    assert len(said) == 1
+    assert said[0].startswith("going on after step 2; damaged and set aside: step-0000004.damaged (")
+    assert (tmp_path / "checkpoints" / "step-0000004.damaged").is_dir()
+    write(tmp_path, 4, weights=weights)
+    assert checkpoints.resume(tmp_path, identity=IDENTITY, say=said.append).step == 4
+    assert said[1:] == ["going on after step 4"]
+
+
+def test_where_all_are_damaged_it_begins_anew(tmp_path):
+    said = []
+    for _ in range(2):
+        write(tmp_path, 2)
+        cut(tmp_path / "checkpoints" / "step-0000002" / "state.pt")
+        assert checkpoints.resume(tmp_path, identity=IDENTITY, say=said.append) is None
+    assert said == [
+        "beginning anew; damaged and set aside: step-0000002.damaged (state.pt)",
+        "beginning anew; damaged and set aside: step-0000002.damaged1 (state.pt)",
+    ]
 
 
 def test_what_decides_the_outcome_is_in_the_identity_and_nothing_else():
