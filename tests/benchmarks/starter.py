@@ -1,6 +1,6 @@
 """How good the starter models are on pictures and prompts that none of them has trained on, how large and how quick.
 
-python tests/benchmarks/starter.py [--weights DIR] [--record]
+python tests/benchmarks/starter.py [--weights DIR] [--grid FILE] [--record]
 
 Everything is judged by what was drawn: the VAE by its PSNR, the CLIP by finding each of 100 captions' own picture, the
 BLIP by the words of its captions, the UNet by a judge that has learned from nothing but the generator's truth
@@ -23,11 +23,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from pipeline.model_files import locate
-from pipeline.starter import parts, pictures
+from pipeline.starter import parts, pictures, quality
 
 ROOT = Path(__file__).parents[2]
 BARS = {
@@ -50,7 +52,7 @@ BARS = {
 """The least that is asked for."""
 MOST = {"mib": 40.0, "load_seconds": 3.0, "sample_seconds": 1.0}
 """The most that is allowed."""
-TIMES = 5
+TIMES, SHOWN = 5, 8
 DRAWN = 1000
 """Pictures that are drawn to measure the generator."""
 
@@ -81,6 +83,15 @@ def speed(model: Path) -> dict[str, float]:
     }
 
 
+def grid(model: Path, file: Path) -> None:
+    """Paint the first held-out prompts, a row of one thing and a row of two, as one picture twice as large."""
+    pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32, local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    rows = [np.concatenate(quality.paint(pipe, quality.held_out(things, SHOWN)), axis=1) for things in quality.SEEDS]
+    whole = Image.fromarray(np.concatenate(rows))
+    whole.resize((2 * whole.width, 2 * whole.height), Image.Resampling.NEAREST).save(file)
+
+
 def met(found: dict[str, Any]) -> dict[str, bool]:
     """Whether each bar is met."""
 
@@ -96,6 +107,7 @@ def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="folder with sd, clip, blip and judge; default: those that ship")
+    parser.add_argument("--grid", type=Path, help="also write a picture of what it paints here")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/starter.jsonl")
     asked = parser.parse_args()
     weights = asked.weights or locate("starter").parent
@@ -103,6 +115,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         found = parts.measure(weights, Path(work), scale=1.0, say=print)
     found |= {"mib": round(sum(path.stat().st_size for path in files) / 2**20, 1), **speed(weights / "sd")}
+    if asked.grid:
+        grid(weights / "sd", asked.grid)
     told = {
         "name": "starter",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
