@@ -49,7 +49,7 @@ class Denoising:
         ).to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
         with autocast, attention(drawn.latents):
-            answer = self.unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+            answer = self.unet(noisy, drawn.timesteps, **drawn.told.arguments()).sample
         return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
 
 
