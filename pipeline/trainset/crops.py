@@ -29,16 +29,15 @@ KEY = ("pixel_id", "view")
 READS = ("transforms", "height", "width")
 NAMES = ("original_height", "original_width", "top", "left", "target_height", "target_width")
 """In the order in which SDXL reads them."""
+_ABOUT = (
+    *("of the picture, in pixels",) * 2,
+    *("cut off before, in pixels of the resized picture",) * 2,
+    *("of the bucket, in pixels",) * 2,
+)
 ADDS = pa.schema(
     [
-        pa.field(f"crops__{name}", pa.int32(), metadata={b"description": about})
-        for name, about in zip(
-            NAMES,
-            (b"of the picture, in pixels", b"of the picture, in pixels")
-            + (b"rows cut off above, of the resized picture", b"columns cut off before, of the resized picture")
-            + (b"of the bucket, in pixels", b"of the bucket, in pixels"),
-            strict=True,
-        )
+        pa.field(f"crops__{name}", pa.int32(), metadata={b"description": about.encode()})
+        for name, about in zip(NAMES, _ABOUT, strict=True)
     ]
 )
 
