@@ -1,4 +1,4 @@
-"""What a UNet is told beside noisy latents and their timestep: the caption, and in SDXL how the picture was cut, too."""
+"""What a UNet is told beside noisy latents and their timestep: the caption, and SDXL's also how its picture was cut."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self

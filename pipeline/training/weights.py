@@ -69,7 +69,11 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, h
     The configuration goes to `lora_adapter_metadata` with those fields alone that any release of peft knows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    layers: dict[str, torch.Tensor] = get_peft_model_state_dict(unet)
+    converted = convert_state_dict_to_diffusers(layers)
+    # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
+    if not any(".lora_A." in name for name in converted):
+        layers = converted
     fields = {
         "unet.r": config.r,
         "unet.lora_alpha": config.lora_alpha,

@@ -68,8 +68,8 @@ class ParquetExamples:
     """Rows of a training set with their latents and texts in the cache.
 
     `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
-    one. For SDXL `crops` has the rows of `latents`, and texts have summaries; `nothing_is_zeros` says what stands for no
-    caption. `limit` bounds the bytes that latents, and again texts, take in memory.
+    one. For SDXL `crops` has the rows of `latents`, and texts have summaries; `nothing_is_zeros` says what stands for
+    no caption. `limit` bounds the bytes that latents, and again texts, take in memory.
     """
 
     rows: Sequence[Row]

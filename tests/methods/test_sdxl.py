@@ -110,10 +110,14 @@ def paint(pipe):
     return np.stack(sampling.sample(pipe, PAIRS, steps=3, size=64, guidance=3.0)).astype(int)
 
 
-def test_an_adapter_paints_the_same_in_the_plain_pipeline_from_either_layout(sdxl, plain, examples, tmp_path):
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+INSIDE = (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "conv")
+
+
+@pytest.mark.parametrize("targets", [ATTENTION, INSIDE], ids=["attention", "all blocks"])
+def test_an_adapter_paints_the_same_in_the_plain_pipeline_from_either_layout(targets, sdxl, plain, examples, tmp_path):
     unet = models.load_unet(str(sdxl))
     before = paint(plain)
-    targets = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
     chosen = settings("lora", target_modules=targets)
     result = lora.train(unet, examples, models.load_scheduler(str(sdxl)), chosen, folder=tmp_path, say=lambda _: None)
     wanted = paint(models.load_pipeline(str(sdxl), unet=unet))
