@@ -15,7 +15,7 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -126,16 +126,40 @@ def apply_photometric(pixels: Pixels, transforms: Sequence[Transform], *, pixel_
     return _apply(pixels, transforms, "ImageOnlyTransform", pixel_id, view)
 
 
-def _apply(pixels: Pixels, transforms: Sequence[Transform], kind: str, pixel_id: str, view: int) -> Pixels:
-    if view == 0:
-        return pixels
+def follow(
+    points: NDArray[np.float32], size: tuple[int, int], transforms: Sequence[Transform], *, pixel_id: str, view: int
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Where `points` (N x 2, x and y in pixels) of a picture of a size (height, width) come to lie in a view of it.
+
+    They may lie outside. The view's size comes with them. A transform that bends moves points only nearly as pixels.
+    """
+    pixels = np.zeros((*size, 3), np.uint8)
+    # albumentations' own form: x, y, z, angle, scale
+    moved = np.pad(points.astype(np.float32), ((0, 0), (0, 3)))
+    if view:
+        for _, _, made in _drawn(transforms, "DualTransform", pixel_id, view):
+            found = made(image=pixels, keypoints=moved)
+            pixels, moved = found["image"], np.asarray(found["keypoints"], np.float32)
+    return moved[:, :2], (pixels.shape[0], pixels.shape[1])
+
+
+def _drawn(
+    transforms: Sequence[Transform], kind: str, pixel_id: str, view: int
+) -> Iterator[tuple[int, Transform, Any]]:
+    """Position, recipe and object of the transforms of a kind, each about to draw what belongs to this view."""
     base = getattr(_albumentations(), kind)
     for position, transform in enumerate(transforms):
         made = _make(transform, position)
-        if not isinstance(made, base):
-            continue
-        text = json.dumps([pixel_id, view, list(transforms), position], sort_keys=True)
-        made.set_random_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+        if isinstance(made, base):
+            text = json.dumps([pixel_id, view, list(transforms), position], sort_keys=True)
+            made.set_random_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+            yield position, transform, made
+
+
+def _apply(pixels: Pixels, transforms: Sequence[Transform], kind: str, pixel_id: str, view: int) -> Pixels:
+    if view == 0:
+        return pixels
+    for position, transform, made in _drawn(transforms, kind, pixel_id, view):
         try:
             pixels = made(image=np.array(pixels))["image"]
             fits = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size > 0

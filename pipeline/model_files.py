@@ -9,18 +9,19 @@ import json
 import re
 from pathlib import Path
 
+from pipeline import families
 from pipeline.errors import ModelError
 
 STARTER = Path(__file__).parent / "starter" / "weights"
 PARTS = {"base": "sd", "vae": "sd", "clip": "clip", "blip": "blip"}
 """What a reference may be wanted for, and the starter's folder for it."""
-COMPONENTS = {"base": ("unet", "vae", "text_encoder"), "vae": ("vae",)}
-"""Folders below the model's own that hold weights; the others hold them themselves."""
+COMPONENTS = {"base": ("unet", "vae"), "vae": ("vae",)}
+"""Folders below the model's own that hold weights, a base's text encoders apart; the others hold them themselves."""
 
 FILES = ("*.json", "*.txt", "*.safetensors")
 BASE_FILES = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
 """What is fetched from the hub: a base model's parts, not the single files beside them."""
-UNWANTED = ("*.fp16.*", "*.non_ema.*", "*.ema.*", "safety_checker/*", "flax_model*", "openvino*", "onnx*")
+UNWANTED = ("*.fp16.*", "*.non_ema.*", "*.ema.*", "safety_checker/*", "flax_model*", "openvino*", "onnx*", "vae_1_0/*")
 """Files that nothing here reads."""
 
 _hashes: dict[tuple[str, int, int], str] = {}
@@ -41,7 +42,7 @@ def locate(
 ) -> Path:
     """The folder of a model, downloaded if it must be.
 
-    `part` is what the model is wanted for: `base` (Stable Diffusion), `vae` (of one), `clip` or `blip`; the component
+    `part` is what the model is wanted for: `base` (one of `families`), `vae` (of one), `clip` or `blip`; the component
     `untrained` (see `COMPONENTS`; "" for a CLIP or BLIP) need not have weights; `field` is where the recipe names it.
     Raises ModelError where it is not there and cannot be had, is of another kind, or has only pickles.
     """
@@ -80,52 +81,49 @@ def locate(
             revision,
             wanted=BASE_FILES if part in COMPONENTS else FILES,
             unwanted=UNWANTED,
-            complete=lambda found: _problem(found, part, untrained) is None,
+            complete=lambda found: _problem(found, part, untrained, field) is None,
             field=field,
         )
     else:
         raise ModelError(
             "there is no such folder or file", field=field, value=reference, remedy="Mend the path, or name a hub id."
         )
-    if problem := _problem(folder, part, untrained):
+    if problem := _problem(folder, part, untrained, field):
         raise ModelError(
             problem,
             field=field,
             value=reference,
             remedy="Name a folder or revision that holds the whole model as .safetensors.",
         )
-    if part == "base":
-        family(folder, field=field)
     return folder
-
-
-def family(folder: Path, *, field: str = "base_model.id") -> str:
-    """The family of a base model: `sd` (Stable Diffusion 1 and 2); raises ModelError for those not known yet."""
-    name = json.loads((folder / "model_index.json").read_text()).get("_class_name", "")
-    if name not in ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
-        raise ModelError(
-            "models of this family are not supported yet",
-            field=field,
-            value=name,
-            remedy="Take one of Stable Diffusion 1 or 2.",
-        )
-    return "sd"
 
 
 def weights_hash(folder: Path, part: str = "", *, untrained: bool = False) -> str:
     """SHA-256 (hex) of what decides a component's output: its weights, its configuration, its tokenizer's words.
 
-    `part` is `vae`, `unet`, `text_encoder` (with its tokenizer), or empty for a folder that is one model. Formatting
+    `part` is `vae`, `unet`, a text encoder (with its tokenizer), or empty for a folder that is one model. Formatting
     and keys that begin with _ (versions, paths) of JSON files play no part; nor do the weights, if there are any, of
     what is `untrained`.
     """
     unwanted = (*UNWANTED, "*.safetensors") if untrained else UNWANTED
     whole = hashlib.sha256()
-    for name in (part, "tokenizer") if part == "text_encoder" else (part,):
+    for name in (part, families.tokenizer_of(part)) if part.startswith("text_encoder") else (part,):
         for path in sorted((folder / name).iterdir()):
             if any(path.match(one) for one in FILES) and not any(path.match(one) for one in unwanted):
                 whole.update(f"{name}/{path.name} {_hash(path)}\n".encode())
     return whole.hexdigest()
+
+
+def text_hash(folder: Path) -> str:
+    """SHA-256 (hex) of what decides what a base model's UNet is told of captions, and where there is none.
+
+    Of a model with one text encoder it is the encoder's own.
+    """
+    family = families.of(folder)
+    hashes = [weights_hash(folder, part) for part in family.text_encoders]
+    if family is families.SD:
+        return hashes[0]
+    return hashlib.sha256(json.dumps([family.name, families.nothing_is_zeros(folder), *hashes]).encode()).hexdigest()
 
 
 def latent_scale(folder: Path) -> tuple[float, float]:
@@ -137,10 +135,14 @@ def latent_scale(folder: Path) -> tuple[float, float]:
     return float(config.get("scaling_factor") or 0.18215), float(config.get("shift_factor") or 0.0)
 
 
-def _problem(folder: Path, part: str, untrained: str | None) -> str | None:
+def _problem(folder: Path, part: str, untrained: str | None, field: str) -> str | None:
     """What keeps the folder from being a whole model for `part`."""
-    parts = COMPONENTS.get(part, ("",))
-    needed = ["model_index.json", "tokenizer", "scheduler"] if part == "base" else []
+    if part == "base" and not (folder / "model_index.json").exists():
+        return "the model has no model_index.json"
+    parts, needed = COMPONENTS.get(part, ("",)), []
+    if part == "base":
+        encoders = families.of(folder, field=field).text_encoders
+        parts, needed = (*parts, *encoders), ["scheduler", *map(families.tokenizer_of, encoders)]
     needed += [f"{name}/config.json".lstrip("/") for name in parts]
     for name in needed:
         if not (folder / name).exists():

@@ -1,8 +1,8 @@
 """The one place where weights are loaded: pinned revision, device, number format, safetensors only.
 
 `model_files` says what a *reference* may be and where its files lie. Frozen models (VAE, text
-encoder, CLIP, BLIP) are kept between calls, one of each kind; what is trained, and a pipeline, is loaded anew for every
-caller.
+encoder, CLIP, BLIP) are kept between calls, one of each kind and two text encoders, as SDXL has; what is trained, and a
+pipeline, is loaded anew for every caller.
 """
 
 import functools
@@ -14,8 +14,10 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     DDPMScheduler,
+    DiffusionPipeline,
     ModelMixin,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from diffusers.utils import logging as diffusers_logging
@@ -26,10 +28,12 @@ from transformers import (
     CLIPModel,
     CLIPProcessor,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
 from transformers.utils import logging as transformers_logging
 
+from pipeline import families
 from pipeline.errors import RecipeError
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
@@ -44,6 +48,11 @@ _TRAINABLE = {
     "clip": CLIPModel,
     "blip": BlipForConditionalGeneration,
 }
+_PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "sd": (StableDiffusionPipeline, {"safety_checker": None, "requires_safety_checker": False}),
+    "sdxl": (StableDiffusionXLPipeline, {"add_watermarker": False}),
+}
+"""A family's pipeline, and what it is told to leave out."""
 
 
 def device_of(name: str) -> str:
@@ -95,11 +104,19 @@ def load_vae(
 
 
 def load_text_encoder(
-    reference: str, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
-) -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """The base model's text encoder and tokenizer, frozen and kept."""
+    reference: str,
+    *,
+    revision: str | None = None,
+    part: str = "text_encoder",
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> tuple[CLIPTextModel | CLIPTextModelWithProjection, CLIPTokenizer]:
+    """One of the base model's text encoders (see `families`) and its tokenizer, frozen and kept.
+
+    SDXL's second is a CLIPTextModelWithProjection: it sums a caption up in one vector, too.
+    """
     folder = locate(reference, revision, untrained="unet")
-    return _text_encoder(folder, weights_hash(folder, "text_encoder"), device, dtype)
+    return _text_encoder(folder, part, weights_hash(folder, part), device, dtype)
 
 
 def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal_snr: bool = False) -> DDPMScheduler:
@@ -135,21 +152,18 @@ def load_pipeline(
     zero_terminal_snr: bool = False,
     device: str = "cpu",
     dtype: str = "float32",
-) -> StableDiffusionPipeline:
-    """A pipeline for sampling, without safety checker and progress bar; `unet` takes the place of the model's own.
+) -> DiffusionPipeline:
+    """The family's pipeline for sampling, without safety checker, watermark and progress bar.
+
+    `unet` takes the place of the model's own.
 
     Where the last timestep is noise alone (see `load_scheduler`) it samples with DDIM from that very timestep on, as
     Lin et al. 2023 do: other samplers of diffusers do not know such a schedule, or begin a little before its end.
     """
     own = {} if unet is None else {"unet": unet}
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        locate(reference, revision, untrained="unet" if own else None),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-        **own,
-        **_how(dtype),
-    )
+    folder = locate(reference, revision, untrained="unet" if own else None)
+    kind, without = _PIPELINES[families.of(folder).name]
+    pipeline = kind.from_pretrained(folder, feature_extractor=None, **without, **own, **_how(dtype))
     pipeline.set_progress_bar_config(disable=True)
     if zero_terminal_snr or pipeline.scheduler.config.get("rescale_betas_zero_snr"):
         pipeline.scheduler = DDIMScheduler.from_config(
@@ -197,10 +211,13 @@ def _vae(folder: Path, _hash: str, device: str, dtype: str) -> AutoencoderKL:
     return _frozen(AutoencoderKL.from_pretrained(folder / "vae", **_how(dtype)), device)
 
 
-@functools.lru_cache(maxsize=1)
-def _text_encoder(folder: Path, _hash: str, device: str, dtype: str) -> tuple[CLIPTextModel, CLIPTokenizer]:
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", **_how(dtype))
-    return _frozen(encoder, device), CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+@functools.lru_cache(maxsize=2)
+def _text_encoder(
+    folder: Path, part: str, _hash: str, device: str, dtype: str
+) -> tuple[CLIPTextModel | CLIPTextModelWithProjection, CLIPTokenizer]:
+    kind = CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection
+    words = CLIPTokenizer.from_pretrained(folder / families.tokenizer_of(part), local_files_only=True)
+    return _frozen(kind.from_pretrained(folder / part, **_how(dtype)), device), words
 
 
 @functools.lru_cache(maxsize=1)

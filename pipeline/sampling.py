@@ -27,6 +27,9 @@ def sample(
     change it (but for rounding). Without `size` it is the size that the model was made for. `guidance_rescale` (0 to 1)
     brings a guided answer's spread back to the unguided one's (Lin et al. 2023, section 3.4). `progress` is told how
     many of how many pictures are done, first of all none.
+
+    Without a `negative_prompt` guidance leads away from what the model takes for no caption: an empty one, or zeros for
+    SDXL (`force_zeros_for_empty_prompt`). SDXL is told that pictures of this very size were not cut.
     """
     made: list[NDArray[np.uint8]] = []
     progress(0, len(pairs))
@@ -34,7 +37,7 @@ def sample(
         part = pairs[start : start + BATCH]
         pictures = pipeline(
             [prompt for prompt, _ in part],
-            negative_prompt=[negative_prompt] * len(part),
+            negative_prompt=[negative_prompt] * len(part) if negative_prompt else None,
             generator=[torch.Generator().manual_seed(seed) for _, seed in part],
             num_inference_steps=steps,
             guidance_scale=guidance,

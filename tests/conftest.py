@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 from flows.settings import quiet
@@ -22,3 +23,13 @@ os.environ["PREFECT_HOME"] = _prefect_home.name
 # no deadline: how long an example takes tells of the machine's other work, not of the code
 settings.register_profile("gesso", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("gesso")
+
+
+@pytest.fixture(scope="session")
+def sdxl(tmp_path_factory):
+    """The folder of a tiny model of SDXL's shape, not to be changed."""
+    from pipeline.starter.sdxl import write
+
+    folder = tmp_path_factory.mktemp("bases") / "sdxl"
+    write(folder)
+    return folder

@@ -8,7 +8,7 @@ import pytest
 from diffusers import AutoencoderKL
 
 from pipeline.errors import ModelError
-from pipeline.model_files import PARTS, STARTER, family, is_id, latent_scale, locate, weights_hash
+from pipeline.model_files import PARTS, STARTER, is_id, latent_scale, locate, text_hash, weights_hash
 
 
 @pytest.fixture
@@ -20,7 +20,6 @@ def base(tmp_path):
 def test_the_starter_ships_every_part():
     for part, folder in PARTS.items():
         assert locate("starter", part=part) == STARTER / folder
-    assert family(STARTER / "sd") == "sd"
 
 
 def test_looking_for_files_loads_no_torch():
@@ -46,9 +45,31 @@ def test_pickles_are_refused(base, tmp_path):
 
 
 def test_a_family_that_is_not_known_is_named(base):
-    (base / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
-    with pytest.raises(ModelError, match="StableDiffusionXLPipeline"):
+    (base / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    with pytest.raises(ModelError, match="FluxPipeline"):
         locate(str(base))
+
+
+@pytest.mark.parametrize("gone", ["text_encoder_2/model.safetensors", "text_encoder_2/config.json", "tokenizer_2"])
+def test_half_of_sdxl_is_one_sentence(sdxl, tmp_path, gone):
+    whole = shutil.copytree(sdxl, tmp_path / "xl")
+    assert locate(str(whole)) == whole
+    shutil.rmtree(whole / gone) if (whole / gone).is_dir() else (whole / gone).unlink()
+    with pytest.raises(ModelError, match=r"^base_model.id: the model has no .*_2"):
+        locate(str(whole))
+
+
+def test_texts_are_decided_by_every_encoder_and_by_what_no_caption_is(sdxl, base, tmp_path):
+    assert text_hash(base) == weights_hash(base, "text_encoder")
+    found = {text_hash(sdxl)}
+    for number, path in enumerate(("text_encoder/config.json", "text_encoder_2/config.json", "model_index.json")):
+        other = shutil.copytree(sdxl, tmp_path / str(number))
+        told = json.loads((other / path).read_text())
+        (other / path).write_text(json.dumps({**told, "layer_norm_eps": 1e-4, "force_zeros_for_empty_prompt": False}))
+        found.add(text_hash(other))
+    words = shutil.copytree(sdxl, tmp_path / "words") / "tokenizer_2" / "tokenizer.json"
+    words.write_text(words.read_text().replace("circle", "kringel"))
+    assert len({*found, text_hash(tmp_path / "words")}) == 5
 
 
 @pytest.mark.parametrize(

@@ -90,4 +90,17 @@ def pictures(folder: Path, count: int, seed: int) -> None:
     click.echo(plain(folder, count=count, seed=seed))
 
 
+@starter.command(epilog=example("gesso starter sdxl --to tiny-sdxl"))
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--seed", type=int, default=0, show_default=True, help="What the weights are drawn from.")
+def sdxl(folder: Path, seed: int) -> None:
+    """Write a tiny model of SDXL's shape, to try a recipe for SDXL without one.
+
+    Its weights are drawn, so it paints noise.
+    """
+    from pipeline.starter.sdxl import write
+
+    click.echo(write(folder, seed=seed))
+
+
 COMMANDS = (list_, doctor, recipe, starter)

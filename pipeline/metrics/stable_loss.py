@@ -11,6 +11,7 @@ import torch
 from pipeline.training.data import Examples
 from pipeline.training.noise import generator, sample_latents
 from pipeline.training.objective import Objective
+from pipeline.training.told import Told
 
 DESCRIPTION = "Error of the predicted noise on frozen pictures, noises and timesteps; held-out and training apart."
 UNIT = "mean squared error, unweighted"
@@ -84,6 +85,7 @@ def _losses(
     latents, noise = latents.to(unet.device), noise.to(unet.device)
     when = torch.full((len(rows),), timestep, device=unet.device)
     noisy = objective.noised(latents, noise, when).to(unet.dtype)
-    answer = unet(noisy, when, encoder_hidden_states=batch.text.to(unet.device, unet.dtype)).sample
+    told = Told.of(batch).to(unet.device, unet.dtype)
+    answer = unet(noisy, when, **told.arguments()).sample
     losses = objective.losses(answer, latents, noise, when).tolist()
     return [Loss(row, name, timestep, loss) for row, name, loss in zip(rows, batch.ids, losses, strict=True)]

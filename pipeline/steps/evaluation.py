@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline import learning, shards
 from pipeline.manifest import Row, digest
-from pipeline.model_files import locate, weights_hash
+from pipeline.model_files import locate, text_hash, weights_hash
 from pipeline.run import Run
 from pipeline.settings import Evaluate
 from pipeline.stage import Stored, Tools, ensure, fingerprint, requests_of
@@ -193,7 +193,8 @@ class Evaluation:
         recipe = self._run.recipe
         hashes = learning.hashes(recipe)
         if learning.learns(recipe) == "unet":
-            hashes |= {part: weights_hash(learning.locate(recipe), part) for part in ("vae", "text_encoder")}
+            folder = learning.locate(recipe)
+            hashes |= {"vae": weights_hash(folder, "vae"), "text_encoder": text_hash(folder)}
         drawn = [recipe.train.seed] if recipe.base_model.scratch else []
         return [*(hashes[part] for part in sorted(hashes)), recipe.train.zero_terminal_snr, *drawn]
 

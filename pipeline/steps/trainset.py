@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline import learning, ledger
+from pipeline import families, learning, ledger
 from pipeline.errors import InputError
 from pipeline.manifest import Row, table_of
-from pipeline.model_files import latent_scale, weights_hash
+from pipeline.model_files import latent_scale, text_hash, weights_hash
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps.select import load_kept
-from pipeline.trainset import build, latents, texts
+from pipeline.trainset import build, crops, latents, texts
 
 if TYPE_CHECKING:
     from pipeline.trainset.loader import ParquetExamples
@@ -71,8 +71,11 @@ def run(run: Run, tools: Tools) -> str:
     return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
 
 
-def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
-    """Latents of every row and texts of every caption (and the empty one), computed where they are missing."""
+def cached(run: Run, rows: list[Row], tools: Tools) -> list[Stored]:
+    """Latents of every row and texts of every caption (and the empty one), computed where they are missing.
+
+    For a family whose UNet is told how pictures were cut there are `crops`, too, of every row.
+    """
     base = run.recipe.base_model
     folder = learning.locate(run.recipe)
     shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
@@ -93,11 +96,19 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> tuple[Stored, Stored]:
         [{"caption": caption} for caption in captions],
         texts.Params(**shared),
         tools,
-        weights=weights_hash(folder, "text_encoder"),
+        weights=text_hash(folder),
         cache=True,
         shard=TEXTS_SHARD,
     )
-    return moments, embeddings
+    if not families.of(folder).told_sizes:
+        return [moments, embeddings]
+    sizes = moments.table(["latents__original_height", "latents__original_width"]).to_pylist()
+    sized = [
+        {**row, "height": size["latents__original_height"], "width": size["latents__original_width"]}
+        for row, size in zip(rows, sizes, strict=True)
+    ]
+    cuts = ensure(crops, sized, crops.Params(buckets=run.recipe.buckets), tools, cache=True)  # type: ignore[arg-type]
+    return [moments, embeddings, cuts]
 
 
 def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
@@ -105,9 +116,10 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
     rows = [row for row in run.rows("views", READ) if row["split"] == split]
-    moments, embeddings = cached(run, rows, tools)
-    tools.stats[-2:] = []  # nothing was computed here: the cache is full
-    scale, shift = latent_scale(learning.locate(run.recipe))
+    before, folder = len(tools.stats), learning.locate(run.recipe)
+    moments, embeddings, *cuts = cached(run, rows, tools)
+    del tools.stats[before:]  # nothing was computed here: the cache is full
+    scale, shift = latent_scale(folder)
     return ParquetExamples(
         rows,
         moments,
@@ -115,6 +127,8 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
         digest=run.json("trainset")["digest"],
         scale=scale,
         shift=shift,
+        crops=cuts[0] if cuts else None,
+        nothing_is_zeros=families.nothing_is_zeros(folder),
     )
 
 

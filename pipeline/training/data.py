@@ -17,8 +17,9 @@ class Batch:
     """Examples of one size, ready for the model.
 
     `moments` is B x 2C x h x w float32: mean and log-variance of the VAE's posterior, neither scaled nor shifted.
-    `text` is B x 77 x D float32, the text encoder's last hidden state; `pooled` its B x P summary, where a model
-    family has one. `ids` names the samples, for messages; `rows` are their indices in the training set.
+    `text` is B x 77 x D float32, the captions as the text encoders' hidden states. SDXL has two things more: `pooled`,
+    B x P, the captions' summaries, and `time_ids`, B x 6, how each picture was cut, see `trainset.crops`. `ids` names
+    the samples, for messages; `rows` are their indices in the training set.
     """
 
     moments: Tensor
@@ -26,6 +27,7 @@ class Batch:
     ids: tuple[str, ...]
     rows: tuple[int, ...]
     pooled: Tensor | None = None
+    time_ids: Tensor | None = None
 
 
 class Named(Protocol):
@@ -60,7 +62,11 @@ class Examples(Rows, Protocol):
 
     @property
     def empty_text(self) -> Tensor:
-        """The empty caption's embedding, 77 x D float32: for caption dropout."""
+        """What a dropped caption leaves, 77 x D float32: the empty caption's embedding; zeros for most of SDXL."""
+
+    @property
+    def empty_pooled(self) -> Tensor | None:
+        """The summary that belongs to `empty_text`, P float32, where batches have summaries."""
 
     @property
     def scale(self) -> float:
@@ -80,6 +86,7 @@ class MemoryExamples:
 
     `moments` is N x 2C x h x w, or N tensors of 2C x h x w of several sizes. `text` is U x 77 x D, and `captions`
     says which of its U entries belongs to each row (left out: entry i to row i). Any float type; batches are float32.
+    For SDXL there are `pooled`, U x P, with `empty_pooled`, and `time_ids`, N x 6.
     """
 
     moments: Tensor | Sequence[Tensor]
@@ -90,6 +97,9 @@ class MemoryExamples:
     captions: Sequence[int] | None = None
     repeats: Sequence[int] = ()
     ids: Sequence[str] = ()
+    pooled: Tensor | None = None
+    empty_pooled: Tensor | None = None
+    time_ids: Tensor | None = None
     sizes: Sequence[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +118,8 @@ class MemoryExamples:
         whole = hashlib.sha256(
             repr((self.scale, self.shift, list(self.captions or ()), list(self.repeats), list(self.ids))).encode()
         )
-        for tensor in (*self.moments, self.text, self.empty_text):
+        more = [one for one in (self.pooled, self.empty_pooled, self.time_ids) if one is not None]
+        for tensor in (*self.moments, self.text, self.empty_text, *more):
             whole.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             whole.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
         return whole.hexdigest()
@@ -116,11 +127,14 @@ class MemoryExamples:
     def batch(self, rows: Sequence[int]) -> Batch:
         """Read rows of one size."""
         captions = self.captions or range(len(self.moments))
+        said = [captions[row] for row in rows]
         return Batch(
             moments=torch.stack([self.moments[row] for row in rows]).float(),
-            text=self.text[[captions[row] for row in rows]].float(),
+            text=self.text[said].float(),
             ids=tuple(self.ids[row] for row in rows),
             rows=tuple(rows),
+            pooled=None if self.pooled is None else self.pooled[said].float(),
+            time_ids=None if self.time_ids is None else self.time_ids[list(rows)].float(),
         )
 
 

@@ -48,17 +48,16 @@ class Denoising:
             caption_dropout=self.settings.caption_dropout,
         ).to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
-        with autocast, attention(drawn.latents):
-            answer = self.unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+        with autocast, self._attention(drawn.latents):
+            answer = self.unet(noisy, drawn.timesteps, **drawn.told.arguments()).sample
         return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
 
+    def _attention(self, latents: Tensor) -> AbstractContextManager[None]:
+        """How the UNet attends over `latents`, B x C x h x w.
 
-def attention(latents: Tensor) -> AbstractContextManager[None]:
-    """How the UNet attends over `latents`, B x C x h x w.
-
-    On a CPU, the backward pass of torch's own fused attention takes a 64 px model 1.4 times as long as plain products
-    do; those keep all of a layer's weights in memory, which large latents cannot.
-    """
-    if latents.device.type == "cpu" and latents[0, 0].numel() <= FEW_POSITIONS:
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
+        On a CPU, the backward pass of torch's own fused attention takes a 64 px model 1.4 times as long as plain
+        products do; those keep all of a layer's weights in memory, which large latents cannot. With gradient
+        checkpointing the backward pass computes once more, outside of this, and must find the same.
+        """
+        few = latents.device.type == "cpu" and latents[0, 0].numel() <= FEW_POSITIONS
+        return sdpa_kernel(SDPBackend.MATH) if few and not self.settings.gradient_checkpointing else nullcontext()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.data import Batch, Examples
+from pipeline.training.told import Told
 
 
 def seed_of(*path: int) -> int:
@@ -34,16 +35,22 @@ def sample_latents(moments: Tensor, *, scale: float, shift: float, draws: torch.
 
 @dataclass(frozen=True)
 class Drawn:
-    """A batch with its randomness: `latents` and `noise` B x C x h x w, `timesteps` B, `text` B x 77 x D."""
+    """A batch with its randomness: `latents` and `noise` B x C x h x w, `timesteps` B, and what the UNet is told."""
 
     latents: Tensor
     noise: Tensor
     timesteps: Tensor
-    text: Tensor
+    told: Told
 
     def to(self, device: torch.device) -> "Drawn":
         """The same on another device."""
-        return Drawn(*(one.to(device) for one in (self.latents, self.noise, self.timesteps, self.text)))
+        latents, noise, timesteps = (one.to(device) for one in (self.latents, self.noise, self.timesteps))
+        return Drawn(latents, noise, timesteps, self.told.to(device))
+
+    @property
+    def text(self) -> Tensor:
+        """The captions' embeddings, some of them dropped, B x 77 x D."""
+        return self.told.text
 
 
 def draw(
@@ -66,8 +73,8 @@ def draw(
     if noise_offset:
         noise = noise + noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draws)
     chosen = torch.randint(0, timesteps, (len(latents),), generator=draws)
-    text = batch.text
+    told = Told.of(batch)
     if caption_dropout:
         dropped = torch.rand(len(latents), generator=draws) < caption_dropout
-        text = torch.where(dropped[:, None, None], examples.empty_text.to(text.dtype), text)
-    return Drawn(latents, noise, chosen, text)
+        told = told.without(dropped, examples)
+    return Drawn(latents, noise, chosen, told)

@@ -15,12 +15,18 @@ from diffusers.utils import (
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from pipeline.training import kohya
 from pipeline.training.settings import TrainSettings
 
 DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "model.safetensors"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """Names under which diffusers and transformers look in a folder."""
 KOHYA_FILE = "kohya.safetensors"
+SDXL_HEADER = {
+    "ss_base_model_version": "sdxl_base_v1-0",
+    "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
+}
+"""What other programs know an adapter for SDXL by."""
 
 
 def header(settings: TrainSettings, *, digest: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +69,11 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, h
     The configuration goes to `lora_adapter_metadata` with those fields alone that any release of peft knows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    layers: dict[str, torch.Tensor] = get_peft_model_state_dict(unet)
+    converted = convert_state_dict_to_diffusers(layers)
+    # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
+    if not any(".lora_A." in name for name in converted):
+        layers = converted
     fields = {
         "unet.r": config.r,
         "unet.lora_alpha": config.lora_alpha,
@@ -76,8 +86,11 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, h
 
 
 def save_kohya(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
-    """Write the UNet's adapter in the layout of kohya's sd-scripts, an alpha for each layer, for other programs."""
-    layers = {f"unet.{name}": value for name, value in get_peft_model_state_dict(unet).items()}
+    """Write the UNet's adapter in the layout of kohya's sd-scripts, an alpha for each layer, for other programs.
+
+    That of an SDXL model has the layers' names in SDXL's original code, as sd-scripts writes them.
+    """
+    layers = {f"unet.{_kohyas(name, unet)}": value for name, value in get_peft_model_state_dict(unet).items()}
     converted: dict[str, torch.Tensor] = convert_state_dict_to_kohya(layers)
     # diffusers writes the rank for alpha
     alphas = {name: torch.tensor(float(config.lora_alpha)) for name in converted if name.endswith(".alpha")}
@@ -85,6 +98,7 @@ def save_kohya(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, 
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(config.r),
         "ss_network_alpha": str(float(config.lora_alpha)),
+        **(SDXL_HEADER if kohya.is_sdxl(unet) else {}),
     }
     _save({**converted, **alphas}, folder / KOHYA_FILE, {**network, **header})
 
@@ -93,6 +107,11 @@ def load_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     """Fill the UNet's adapter with what `save_lora` wrote of one of the same shape."""
     layers = {name.removeprefix("unet."): value for name, value in load_file(folder / LORA_FILE).items()}
     set_peft_model_state_dict(unet, convert_unet_state_dict_to_peft(layers))
+
+
+def _kohyas(name: str, unet: UNet2DConditionModel) -> str:
+    layer, dot, side = name.partition(".lora_")
+    return f"{kohya.original(layer, unet) if kohya.is_sdxl(unet) else layer}{dot}{side}"
 
 
 def _file(model: Any, folder: Path) -> Path:  # noqa: ANN401 - diffusers and transformers have no types

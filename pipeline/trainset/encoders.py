@@ -5,12 +5,13 @@ rows stored need neither.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import models
+from pipeline import families, models
 
 
 def pixels(base: str, *, revision: str | None, device: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
@@ -25,19 +26,44 @@ def pixels(base: str, *, revision: str | None, device: str) -> Callable[[NDArray
     return encode
 
 
-def captions(
-    base: str, *, revision: str | None, device: str
-) -> Callable[[Sequence[str]], tuple[NDArray[np.float32], list[int]]]:
-    """The model's text encoder: N captions to N x tokens x width last hidden states, and each one's uncut tokens.
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """N captions as a UNet reads them.
 
-    Captions are padded and cut to the tokenizer's length.
+    `hidden` is N x tokens x width, `pooled` N x width or None, and `used` each caption's tokens, uncut.
     """
-    encoder, tokenizer = models.load_text_encoder(base, revision=revision, device=device)
+
+    hidden: NDArray[np.float32]
+    pooled: NDArray[np.float32] | None
+    used: list[int]
+
+
+def captions(base: str, *, revision: str | None, device: str) -> Callable[[Sequence[str]], Texts]:
+    """The model's text encoders at work; captions are padded and cut to the tokenizers' length.
+
+    Stable Diffusion's UNet reads its encoder's last hidden state. SDXL's reads those before the last layer of both
+    encoders, without final norm, side by side; and the second's projected state at the end of the text, as the
+    caption's summary (Podell et al. 2023, section 2.1; `encode_prompt` of diffusers' pipeline).
+    """
+    family = families.of(models.locate(base, revision, untrained="unet"))
+    both = [models.load_text_encoder(base, revision=revision, part=one, device=device) for one in family.text_encoders]
 
     @torch.no_grad()
-    def encode(batch: Sequence[str]) -> tuple[NDArray[np.float32], list[int]]:
-        ids = tokenizer(list(batch), padding="max_length", truncation=True, return_tensors="pt").input_ids
-        hidden = encoder(ids.to(encoder.device))[0].float().cpu().numpy()
-        return np.asarray(hidden), [len(tokenizer(caption).input_ids) for caption in batch]
+    def encode(batch: Sequence[str]) -> Texts:
+        hidden, pooled = [], None
+        for encoder, tokenizer in both:
+            ids = tokenizer(list(batch), padding="max_length", truncation=True, return_tensors="pt").input_ids
+            if family.penultimate:
+                answer = encoder(ids.to(encoder.device), output_hidden_states=True)
+                hidden.append(answer.hidden_states[-2])
+                pooled = getattr(answer, "text_embeds", None)
+            else:
+                hidden.append(encoder(ids.to(encoder.device))[0])
+        used = [len(tokenizer(caption).input_ids) for caption in batch]
+        return Texts(_array(torch.cat(hidden, dim=-1)), None if pooled is None else _array(pooled), used)
 
     return encode
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor.float().cpu().numpy())

@@ -69,7 +69,8 @@ class ParquetExamples:
     """Rows of a training set with their latents and texts in the cache.
 
     `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
-    one. `limit` bounds the bytes that latents, and again texts, take in memory.
+    one. For SDXL `crops` has the rows of `latents`, and texts have summaries; `nothing_is_zeros` says what stands for
+    no caption. `limit` bounds the bytes that latents, and again texts, take in memory.
     """
 
     rows: Sequence[Row]
@@ -79,6 +80,8 @@ class ParquetExamples:
     scale: float
     shift: float = 0.0
     limit: int = IN_MEMORY_BYTES
+    crops: Stored | None = None
+    nothing_is_zeros: bool = False
 
     @cached_property
     def sizes(self) -> Sequence[tuple[int, int]]:
@@ -101,16 +104,26 @@ class ParquetExamples:
 
     @cached_property
     def empty_text(self) -> Tensor:
-        """The empty caption's embedding."""
-        return self._text("")
+        """What a dropped caption leaves: the empty one's embedding, or zeros."""
+        return self._nothing(self._text("")[0])
+
+    @cached_property
+    def empty_pooled(self) -> Tensor | None:
+        """The summary that belongs to it, where there are summaries."""
+        pooled = self._text("")[1]
+        return None if pooled is None else self._nothing(pooled)
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        """Read rows of one size: their moments, and the embedding of their own caption."""
+        """Read rows of one size: their moments, what is told of their cut, and the embedding of their own caption."""
+        texts = [self._text(self.rows[row]["caption"]) for row in rows]
+        pooled = [one for _, one in texts if one is not None]
         return Batch(
             moments=torch.stack([self._moments(row) for row in rows]),
-            text=torch.stack([self._text(self.rows[row]["caption"]) for row in rows]),
+            text=torch.stack([text for text, _ in texts]),
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
             rows=tuple(rows),
+            pooled=torch.stack(pooled) if pooled else None,
+            time_ids=None if self._time_ids is None else self._time_ids[list(rows)],
         )
 
     @cached_property
@@ -120,7 +133,8 @@ class ParquetExamples:
 
     @cached_property
     def _text_cells(self) -> Cells:
-        names = ("embedding", "tokens", "width")
+        # shards from before there were summaries have no such column
+        names = ("embedding", "tokens", "width", *(["pooled"] if self.crops else []))
         return Cells(self.texts, [f"texts__{name}" for name in names], limit=self.limit)
 
     @cached_property
@@ -130,8 +144,19 @@ class ParquetExamples:
     def _moments(self, row: int) -> Tensor:
         return _tensor(*self._latent_cells.row(row).values())
 
-    def _text(self, caption: str) -> Tensor:
-        return _tensor(*self._text_cells.row(self._captions[caption]).values())
+    @cached_property
+    def _time_ids(self) -> Tensor | None:
+        if self.crops is None:
+            return None
+        found = self.crops.table().select(self.crops.adds.names)
+        return torch.tensor([list(row.values()) for row in found.to_pylist()], dtype=torch.float32)
+
+    def _text(self, caption: str) -> tuple[Tensor, Tensor | None]:
+        data, tokens, width, *pooled = self._text_cells.row(self._captions[caption]).values()
+        return _tensor(data, tokens, width), _tensor(pooled[0], -1) if pooled else None
+
+    def _nothing(self, empty: Tensor) -> Tensor:
+        return torch.zeros_like(empty) if self.nothing_is_zeros else empty
 
 
 def _tensor(data: Any, *shape: int) -> Tensor:  # noqa: ANN401 (bytes, as float32 in C order)

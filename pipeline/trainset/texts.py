@@ -1,4 +1,4 @@
-"""Stage: the text encoder's last hidden state of every caption, keyed by the caption itself."""
+"""Stage: what the text encoders make of every caption, keyed by the caption itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +20,7 @@ ADDS = pa.schema(
         pa.field("texts__tokens", pa.int32(), metadata={b"description": b"tokens, padding counted: 77 for CLIP"}),
         pa.field("texts__width", pa.int32(), metadata={b"description": b"numbers a token"}),
         pa.field("texts__used", pa.int32(), metadata={b"description": b"tokens of the caption itself, uncut"}),
+        pa.field("texts__pooled", pa.binary(), metadata={b"description": b"float32: the summary, where there is one"}),
     ]
 )
 
@@ -27,7 +28,7 @@ ADDS = pa.schema(
 class Params(BaseModel, frozen=True, extra="forbid"):
     """What decides the embeddings beside the weights."""
 
-    base: str = Field("starter", exclude=True, description="the model whose text encoder reads; known by its hash")
+    base: str = Field("starter", exclude=True, description="the model whose text encoders read; known by their hash")
     revision: str | None = Field(None, exclude=True, description="commit of the hub model")
 
 
@@ -38,14 +39,16 @@ def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[s
     encode = encoders.captions(params.base, revision=params.revision, device=tools.device)
     made = []
     for start in range(0, len(rows), BATCH):
-        hidden, used = encode([row["caption"] for row in rows[start : start + BATCH]])
-        for one, count in zip(hidden, used, strict=True):
+        found = encode([row["caption"] for row in rows[start : start + BATCH]])
+        pooled = [None] * len(found.hidden) if found.pooled is None else [one.tobytes() for one in found.pooled]
+        for one, count, summary in zip(found.hidden, found.used, pooled, strict=True):
             made.append(
                 {
                     "texts__embedding": np.ascontiguousarray(one).tobytes(),
                     "texts__tokens": one.shape[0],
                     "texts__width": one.shape[1],
                     "texts__used": count,
+                    "texts__pooled": summary,
                 }
             )
     return made

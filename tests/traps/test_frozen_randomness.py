@@ -8,6 +8,7 @@ from pipeline.training.noise import draw
 
 COUNT, TURNS = 64, 300
 DRAW = "pipeline.training.noise:draw"
+DROP = "pipeline.training.told:Told.without"
 LATENTS = "pipeline.training.noise:sample_latents"
 SEEDED = "generator(seed, turn)"
 
@@ -65,12 +66,12 @@ TRAPS = {
             "torch.rand(1, generator=draws).expand(len(latents))",
         ),
         "nothing instead of the empty caption": (
-            DRAW,
-            "examples.empty_text.to(text.dtype)",
+            DROP,
+            "examples.empty_text.to(self.text.dtype)",
             "torch.zeros_like(examples.empty_text)",
         ),
         "kept where it should be dropped": (DRAW, "< caption_dropout", ">= caption_dropout"),
-        "another's caption": (DRAW, "examples.empty_text.to(text.dtype)", "text.roll(1, 0)"),
+        "another's caption": (DROP, "examples.empty_text.to(self.text.dtype)", "self.text.roll(1, 0)"),
     },
     latents_noise_and_timesteps_are_drawn_anew_each_turn: {
         "drawn once for all turns": (DRAW, SEEDED, "generator(seed)"),

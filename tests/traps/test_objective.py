@@ -57,6 +57,7 @@ def schedules_end_in_noise_alone_where_asked(tiny):
     """By the recipe, or by the model itself; samples begin there."""
     sampler = PNDMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction")
     pipe = SimpleNamespace(scheduler=sampler, set_progress_bar_config=lambda **_: None, to=lambda _: pipe)
+    (tiny.folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "locate", lambda *_, **__: tiny.folder)
         patch.setattr(models.StableDiffusionPipeline, "from_pretrained", lambda *_, **__: pipe)

@@ -28,6 +28,13 @@ def test_pictures_to_try_things_on(gesso, tmp_path):
     assert "Traceback" not in again.output
 
 
+def test_a_tiny_sdxl_to_try_things_on(gesso, tmp_path):
+    assert gesso("starter", "sdxl", "--to", "xl").exit_code == 0
+    assert (tmp_path / "xl" / "text_encoder_2" / "model.safetensors").is_file()
+    again = gesso("starter", "sdxl", "--to", "xl")
+    assert (again.exit_code, "Traceback" in again.output) == (2, False)
+
+
 def test_doctor_tells_a_person_and_a_script(gesso, tmp_path):
     told = gesso("doctor")
     assert (told.exit_code, told.stdout.splitlines()[-1]) == (0, "ready")
