@@ -90,7 +90,7 @@ def test_with_its_newest_checkpoint_damaged_it_ends_bitwise_as_undisturbed(train
 
     assert newest.step == 4
     assert newest.folder.with_name("step-0000004.damaged").is_dir()
-    for name in ("unet", "unet_raw"):
+    for name in ("unet", "raw/unet"):
         wanted, found = weights(tmp_path / "straight", name), weights(tmp_path / "damaged", name)
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)
     assert resumed.losses == straight.losses
