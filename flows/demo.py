@@ -12,6 +12,7 @@ import click
 from flows import engine as engines
 from flows import reviewing, settings
 from flows.attempt import attempt
+from pipeline.errors import GessoError
 from pipeline.recipe import Recipe, parse
 from pipeline.run import Run
 from pipeline.starter import collection
@@ -80,8 +81,8 @@ _GROUNDS = ("a blue background", "a yellow background", "a green background", "a
 def demo(workspace: str | None, engine: str, command: str, *, verbose: bool = False) -> Run:
     """Draw the pictures once, prepare them, review some captions, run the chain, and tell what was caught."""
     place = Path(workspace or os.environ.get("GESSO_WORKSPACE") or "work/demo")
-    pictures = place.with_name(place.name + "-pictures")
-    if not (pictures / "metadata.csv").exists():
+    pictures = place.with_name(place.name + "-files")
+    if not pictures.exists():
         collection.demo(pictures)
     truths, chosen = collection.load(pictures), recipe(pictures)
     prepared = engines.go(
@@ -124,8 +125,10 @@ def tell(run: Run, truths: Sequence[Truth]) -> None:
     files = [{name: value for name, value in asdict(one).items() if name != "caption"} for one in truths]
     about = ABOUT.format(files=len(truths), trouble=trouble, kinds=len(kinds))
     run.save_json("planted", {"about": about, "files": files})
-    with settings.tools(run.workspace) as tools:
-        attempt(run, "report", tools)
+    with run.workspace.hold(doing="gesso demo"), settings.tools(run.workspace) as tools:
+        outcome = attempt(run, "report", tools)
+    if outcome.exit_code:
+        raise GessoError(outcome.message)
 
 
 def caught(run: Run) -> str:

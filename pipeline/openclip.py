@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPProcessor
 
 from pipeline import atomic
-from pipeline.errors import ModelError
+from pipeline.errors import InputError, ModelError
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 """Names under which open_clip looks in a folder that is given to it as `local-dir:FOLDER`."""
@@ -42,7 +42,10 @@ def export(folder: Path, target: Path) -> None:
 
     Raises:
         ModelError: the end of a text has not the highest id, or the towers' activations are not ones of open_clip.
+        InputError: `target` is there and not empty.
     """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("it is there already", field="target", value=str(target), remedy="Name a new folder.")
     model = CLIPModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
     told = {"model_cfg": model_config(model.config), "preprocess_cfg": _preprocess(processor.image_processor)}

@@ -4,6 +4,7 @@
 `weights/raw/clip` as in `full`.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -52,6 +53,8 @@ def train(
             clip.gradient_checkpointing_enable()
 
         def step_losses(batch: PixelBatch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:  # noqa: ARG001
+            with torch.no_grad():  # the parameter, not its use: a clamped value has no gradient, and would stay
+                clip.logit_scale.clamp_(max=math.log(MOST_SCALE))
             return losses(clip, batch, processor, autocast=autocast)
 
         def save(target: Path, note: Mapping[str, str]) -> None:
@@ -95,7 +98,7 @@ def losses(
     text = processor.tokenizer(list(batch.captions), padding=True, truncation=True, return_tensors="pt")
     with autocast or nullcontext():
         made = clip(pixel_values=shown(batch, processor, device=clip.device), **text.to(clip.device))
-    scale = clip.logit_scale.exp().clamp(max=MOST_SCALE)
+    scale = clip.logit_scale.exp()
     return contrast(scale * made.text_embeds.float() @ made.image_embeds.float().T, batch.captions)
 
 

@@ -49,7 +49,8 @@ def train(
         layers.thaw(vae, frozen=settings.freeze)
         if settings.gradient_checkpointing:
             vae.enable_gradient_checkpointing()
-        rescaled = any(one.requires_grad for one in vae.encoder.parameters())
+        coding = (vae.encoder, vae.quant_conv)
+        rescaled = any(one.requires_grad for part in coding if part is not None for one in part.parameters())
 
         def step_losses(batch: PixelBatch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
             return losses(vae, batch, draws=generator(settings.seed, turn), autocast=autocast)

@@ -13,7 +13,7 @@ from pipeline.training.noise import generator, sample_latents
 from pipeline.training.objective import Objective
 from pipeline.training.told import Told
 
-DESCRIPTION = "Error of the predicted noise on frozen pictures, noises and timesteps; held-out and training apart."
+DESCRIPTION = "Error of the prediction on frozen pictures, noises and timesteps; held-out and training apart."
 UNIT = "mean squared error, unweighted"
 HIGHER_IS_BETTER = False
 

@@ -4,10 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.reporting.record import THROUGH, LedgerRow, Planted, RunRecord
+from pipeline.reporting.record import THROUGH, CaptionRow, LedgerRow, Planted, RunRecord
 
 FLAGGED = "flagged"
 """What became of a file that stayed, but whose caption a check found suspicious."""
+CORRECTED = "corrected"
+"""What became of a file that stayed, but whose caption people put right."""
 DUPLICATE = "duplicate"
 
 
@@ -80,20 +82,26 @@ def compare(record: RunRecord) -> Caught | None:
     if not rows:
         return None
     files = {row.sample_id: name for name, row in rows.items()}
-    flagged = {_name(row.origin) for row in record.captions if row.flags and row.reviewed is None}
+    told = {_name(row.origin): _of_caption(row) for row in record.captions}
+    told = {name: state for name, state in told.items() if state and name in rows}
     gave_way = {name: files.get(row.kept_instead, "") for name, row in rows.items() if row.state == DUPLICATE}
     right: dict[str, bool] = {}
+    ended: dict[str, str] = {}
     reasons: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for name, row in rows.items():
         truth, kept = truths[name], gave_way.get(name, "")
         for_its_copy = bool(kept) and truths[kept].of == name
-        state = FLAGGED if name in flagged else row.state
+        state = told.get(name, row.state)
+        state = row.state if state == CORRECTED and FLAGGED not in truth.states else state
         original_left = truth.of is not None and gave_way.get(truth.of) == name
-        right[name] = bool({state, row.state} & set(truth.states)) or for_its_copy or original_left
-        if state not in THROUGH:
+        right[name] = (
+            bool({state, row.state} & set(truth.states)) or for_its_copy or original_left or state == CORRECTED
+        )
+        ended[name] = state
+        if state not in (*THROUGH, CORRECTED):
             reasons[state, row.reason].append(state in truth.states or for_its_copy)
     return Caught(
-        kinds=_kinds(record.planted, rows, right, flagged),
+        kinds=_kinds(record.planted, right, ended),
         reasons=sorted(
             (Reason(state, reason, len(each), sum(each)) for (state, reason), each in reasons.items()),
             key=lambda one: -one.files,
@@ -103,21 +111,24 @@ def compare(record: RunRecord) -> Caught | None:
     )
 
 
-def _kinds(
-    planted: Sequence[Planted], rows: dict[str, LedgerRow], right: dict[str, bool], flagged: set[str]
-) -> list[Kind]:
+def _of_caption(row: CaptionRow) -> str:
+    """What became of a caption, where that says more than the ledger; else ""."""
+    if row.reviewed is None:
+        return FLAGGED if row.flags else ""
+    return "" if row.reviewed == row.machine else CORRECTED
+
+
+def _kinds(planted: Sequence[Planted], right: dict[str, bool], ended: dict[str, str]) -> list[Kind]:
     by_kind: dict[str, list[Planted]] = defaultdict(list)
     for one in planted:
-        if one.file in rows:
+        if one.file in ended:
             by_kind[one.kind].append(one)
     return [
         Kind(
             name=name,
             planted=len(each),
             right=sum(right[one.file] for one in each),
-            ended=tuple(
-                Counter(FLAGGED if one.file in flagged else rows[one.file].state for one in each).most_common()
-            ),
+            ended=tuple(Counter(ended[one.file] for one in each).most_common()),
             is_trouble=_is_trouble(each[0]),
         )
         for name, each in by_kind.items()

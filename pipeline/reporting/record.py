@@ -105,7 +105,7 @@ class StableLoss:
     timestep: int
     """Diffusion timestep, 0 (nearly no noise) to 999 (nearly nothing else)."""
     loss: float
-    """Mean squared error of the predicted noise."""
+    """Mean squared error of what the model predicts, noise or velocity."""
 
 
 @dataclass(frozen=True, slots=True)

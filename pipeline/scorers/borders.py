@@ -2,7 +2,8 @@
 
 A bar is a run of lines of one shade from the edge inwards, and ends at a step across most of its length. Plain ground
 around a subject, or a pattern of stripes, is no bar: bars come in opposite pairs of one shade, and they are nearly
-black or nearly white, or what they enclose is not of one shade itself. Measured on the proxy.
+black or nearly white, or what they enclose is not of one shade itself. A thing with straight sides on white, across
+most of the picture, cannot be told from a picture in a frame. Measured on the proxy.
 """
 
 import numpy as np

@@ -56,7 +56,7 @@ def build(
         for part in [one for one in PARTS if one in only]:
             _build(part, folder, used, scale=scale)
         record = _record(folder)
-        if all(part in record for part in PARTS):
+        if all(part in record for part in PARTS) and "measured" not in record:
             record["measured"] = parts.measure(folder / "weights", folder / "work", scale=scale, say=used.say)
             write_bytes(folder / "weights" / "record.json", json.dumps(record, indent=1).encode())
     return json.dumps(record, indent=1)
@@ -80,8 +80,9 @@ def _build(part: str, folder: Path, tools: Tools, *, scale: float) -> None:
     chosen = recipe(part, folder, scale=scale)
     run = _train(chosen, tools, command=f"gesso starter build --to {folder} --parts {part}")
     trained = run.json("training")
-    if _record(folder).get(part, {}).get("training") != trained["folder"]:
-        parts.hand_on(part, tools.workspace.root / "trainings" / trained["folder"] / trained["weights"], folder)
+    if _record(folder).get(part, {}).get("training") == trained["folder"]:
+        return
+    parts.hand_on(part, tools.workspace.root / "trainings" / trained["folder"] / trained["weights"], folder)
     seconds = time.monotonic() - began
     _note(folder, part, run, seconds=seconds)
     tools.say(f"{part}: done in {seconds / 60:.1f} min")
@@ -89,7 +90,7 @@ def _build(part: str, folder: Path, tools: Tools, *, scale: float) -> None:
 
 def _train(chosen: Recipe, tools: Tools, *, command: str) -> Run:
     plan.check_all(chosen)
-    with tools.workspace.lock("run"):
+    with tools.workspace.hold(doing=command):
         run = Run.create(tools.workspace, chosen, command=command)
         for step in plan.ALL_STEPS:
             tools.say(f"{chosen.name}: {step}: {plan.do(run, step, tools)}")
@@ -120,14 +121,14 @@ def _check(folder: Path, scale: float, only: Sequence[str]) -> None:
 
 
 def _note(folder: Path, part: str, run: Run, *, seconds: float) -> None:
-    """Keep what the building of a part took; one that was stopped counts what each call took."""
+    """Keep what the building of a part took; of one that was stopped, the time of its last call."""
     record = _record(folder)
+    record.pop("measured", None)
     trained, told = run.json("training"), run.json("run")
-    earlier = record.get(part, {}).get("seconds", 0.0)
     record[part] = {
         "training": trained["folder"],
         "steps": trained["steps"],
-        "seconds": round(earlier + seconds, 1),
+        "seconds": round(seconds, 1),
         "losses": [round(one, 5) for one in trained["losses"]],
         "pictures": run.json("trainset")["rows"],
         "trainset": run.json("trainset")["digest"],

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline import atomic
 from pipeline.dedup import perceptual
 from pipeline.errors import InputError
 from pipeline.imaging import decode
@@ -18,6 +19,7 @@ from pipeline.starter import defects, pictures
 from pipeline.starter.defects import GOOD, KINDS, STAYS, Truth
 from pipeline.starter.scene import Scene
 from pipeline.starter.wording import subject_caption
+from pipeline.workspace import write_bytes
 
 SIDE = 128
 SUBJECT = "robot"
@@ -69,12 +71,19 @@ def demo(folder: Path) -> list[Truth]:
     """Write the demo's pictures of a subject that no starter model knows, and what is wrong with which of them.
 
     Returns:
-        The truth about every file. It is also written to `planted.json` beside the folder, never inside.
+        The truth about every file. It is also written beside the folder, never inside, to `<folder>-planted.json`.
 
     Raises:
         InputError: the folder is there already and not empty.
     """
     _fresh(folder)
+    with atomic.folder(folder) as part:
+        truths = _draw(part)
+        write_bytes(_truths(folder), json.dumps([asdict(one) for one in truths], indent=1).encode())
+    return truths
+
+
+def _draw(folder: Path) -> list[Truth]:
     fresh = distinct()
     good = [next(fresh) for _ in range(FILES - sum(COUNTS.values()))]
     truths: list[Truth] = []
@@ -103,14 +112,16 @@ def demo(folder: Path) -> list[Truth]:
         writer = csv.writer(file)
         writer.writerow(["file_name", "license", "creator"])
         writer.writerows([one.file, LICENSES.get(one.kind, "CC0-1.0"), "gesso's own hand"] for one in truths)
-    told_to = folder.parent / "planted.json"
-    told_to.write_text(json.dumps([asdict(one) for one in truths], indent=1), encoding="utf-8")
     return truths
+
+
+def _truths(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-planted.json")
 
 
 def load(folder: Path) -> list[Truth]:
     """The truth about the files of a folder that `demo` has written."""
-    rows = json.loads((folder.parent / "planted.json").read_text(encoding="utf-8"))
+    rows = json.loads(_truths(folder).read_text(encoding="utf-8"))
     return [Truth(**{**row, "states": tuple(row["states"])}) for row in rows]
 
 

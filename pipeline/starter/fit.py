@@ -1,4 +1,4 @@
-"""The short training loop of the starter's VAE, CLIP and BLIP: AdamW, warm-up and cosine, bf16, checkpoints."""
+"""The short training loop of the judge, which is no part of the product: AdamW, warm-up, cosine, bf16, checkpoints."""
 
 import json
 import math

@@ -1,12 +1,11 @@
 """Folders of drawn pictures that the starter models learn from, each picture with its caption beside it."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import cv2
-
+from pipeline import atomic
 from pipeline.errors import InputError
+from pipeline.imaging import encode_png
 from pipeline.starter import pictures, wording
 from pipeline.starter.drawing import Pixels
 
@@ -52,11 +51,8 @@ def draw(folder: Path, counts: Mapping[str, int], *, say: Callable[[str], None])
                 )
             continue
         say(f"{kind}: drawing {count} pictures")
-        fresh = target.with_name(f".{kind}.part")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        for seed in range(count):
-            pixels, caption = KINDS[kind](seed)
-            cv2.imwrite(str(fresh / f"{seed:05d}.png"), pixels[:, :, ::-1])
-            (fresh / f"{seed:05d}.txt").write_text(caption + "\n", encoding="utf-8")
-        fresh.rename(target)
+        with atomic.folder(target) as fresh:
+            for seed in range(count):
+                pixels, caption = KINDS[kind](seed)
+                (fresh / f"{seed:05d}.png").write_bytes(encode_png(pixels))
+                (fresh / f"{seed:05d}.txt").write_text(caption + "\n", encoding="utf-8")

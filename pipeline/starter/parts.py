@@ -30,13 +30,14 @@ def write_architectures(folder: Path) -> None:
 
     That is architectures; of the CLIP also weights, which are drawn but for the patches' places.
     """
-    if not (folder / "sd" / "model_index.json").exists():
-        captions = [wording.caption(scene.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
-        architectures.write(folder, captions)
-    if not (folder / "clip" / "model.safetensors").exists():
-        drawn = models.load_trainable("clip", folder / "clip", seed=CLIP_SEED)
+    if folder.is_dir():
+        return
+    captions = [wording.caption(scene.scene(seed, held_out=False), seed=seed) for seed in range(CAPTIONS)]
+    with atomic.folder(folder) as fresh:
+        architectures.write(fresh, captions)
+        drawn = models.load_trainable("clip", fresh / "clip", seed=CLIP_SEED)
         clip.know_places(drawn)
-        drawn.save_pretrained(folder / "clip")
+        drawn.save_pretrained(fresh / "clip")
 
 
 def hand_on(part: str, trained: Path, folder: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
+from pipeline import models
 from pipeline.starter import judge, pictures, scene, wording
 from pipeline.starter.drawing import Pixels
 from pipeline.starter.judge import Judge
@@ -26,8 +27,7 @@ def painted(model: Path, seer: Judge, *, count: int = 200) -> dict[str, float]:
 
     Of one thing: `shape`, `color`, `size`, `place` and `background`; of two: `both_colors`.
     """
-    pipe = StableDiffusionPipeline.from_pretrained(model, safety_checker=None).to(torch.float32)
-    pipe.set_progress_bar_config(disable=True)
+    pipe = models.load_pipeline(str(model))
     asked = [held_out(things, count) for things in SEEDS]
     return right([(scenes, seer.look(paint(pipe, scenes))) for scenes in asked])
 
@@ -52,13 +52,13 @@ def right(seen: Sequence[tuple[Sequence[Scene], Sequence[dict[str, str]]]]) -> d
     return shares | {"both_colors": float(np.mean(colors))}
 
 
-def paint(pipe: StableDiffusionPipeline, scenes: Sequence[Scene]) -> list[Pixels]:
+def paint(pipe: DiffusionPipeline, scenes: Sequence[Scene]) -> list[Pixels]:
     """A picture of 64 x 64 px for each scene, from its caption alone; the same each time."""
     return paint_prompts(pipe, [wording.caption(one, seed=at) for at, one in enumerate(scenes)])
 
 
 @torch.no_grad()
-def paint_prompts(pipe: StableDiffusionPipeline, prompts: Sequence[str]) -> list[Pixels]:
+def paint_prompts(pipe: DiffusionPipeline, prompts: Sequence[str]) -> list[Pixels]:
     """A picture of 64 x 64 px for each prompt, with the prompt's place in the list as its seed."""
     made: list[Pixels] = []
     for start in range(0, len(prompts), BATCH):

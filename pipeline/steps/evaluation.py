@@ -168,7 +168,9 @@ class Evaluation:
         if name == "losses":
             return digest([model, self._run.json("trainset")["encoded"]])
         if name == "values":  # a CLIP looks for each picture among all
-            among = [[row["pixel_id"], row["caption"]] for rows in self._pictures.values() for row in rows]
+            among = {
+                split: [[row["pixel_id"], row["caption"]] for row in rows] for split, rows in self._pictures.items()
+            }
             return digest([model, self._run.json("trainset")["encoded"], among])
         painted = digest([model, self._painting.model_dump(mode="json"), self._run.recipe.buckets.resolution])
         if name == "samples":

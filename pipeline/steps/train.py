@@ -57,7 +57,8 @@ def run(run: Run, tools: Tools) -> str:
     facts = json.loads(done.read_text())
     run.save_json("training", {**facts, "folder": folder.name, "method": recipe.train.method})
     note(tools, "train", computed=computed, asked=facts["steps"], began=began)
-    return f"{facts['steps']} steps, loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}"
+    course = f", loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}" if facts["losses"] else ""
+    return f"{facts['steps']} steps{course}"
 
 
 def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the method reads)

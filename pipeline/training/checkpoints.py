@@ -76,6 +76,10 @@ def write(
     stopping.heed()
 
 
+NAMES = {"gesso_recipe", "gesso_base_model", "modelspec.title"}
+"""Of the weights' header, what people call things."""
+
+
 def resume(training: Path, *, identity: Mapping[str, str], say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is as it was written, to go on from, or None.
 
@@ -117,12 +121,15 @@ def due(step: int, settings: TrainSettings) -> bool:
 
 
 def identity(settings: TrainSettings, *, digest: str, header: Mapping[str, str]) -> dict[str, str]:
-    """What decides a training's outcome, as texts: every setting, the training set and the caller's header."""
+    """What decides a training's outcome, as texts: every setting, the training set and the caller's header.
+
+    Names that people give (of the recipe, and of the base model's folder) decide nothing.
+    """
     chosen = settings.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     return {
         **{f"train.{name}": json.dumps(value) for name, value in chosen.items()},
         "training set": digest,
-        **{f"header.{name}": value for name, value in header.items()},
+        **{f"header.{name}": value for name, value in header.items() if name not in NAMES},
     }
 
 

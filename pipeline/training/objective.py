@@ -19,7 +19,7 @@ class Objective:
 
     `alphas` are the cumulated products of 1 - beta, one for each timestep, falling from near 1 to near or at 0. The
     cost is the squared error e, or with `huber` = c the pseudo-Huber loss 2 c (sqrt(e + c^2) - c) of each value, as
-    diffusers' DreamBooth example has it: e where e is small against c, linear in its root beyond.
+    diffusers' DreamBooth example has it: e where e is small against c^2, linear in its root beyond.
     """
 
     alphas: Tensor

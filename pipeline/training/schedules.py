@@ -8,9 +8,9 @@ from pipeline.training.settings import TrainSettings
 def factor(step: int, settings: TrainSettings) -> float:
     """Part of the peak learning rate, 0 to 1, that step `step` (from 0) takes.
 
-    The same values as the schedules of diffusers.optimization: linear rise from 0 over the warm-up, then constant, or
-    to 0: linear, half a cosine, `lr_cycles` such halves (Loshchilov & Hutter 2017), or the power `lr_power` of what is
-    to go.
+    The values of the schedules of diffusers.optimization, but that polynomial ends at 0: linear rise from 0 over the
+    warm-up, then constant, or to 0: linear, half a cosine, `lr_cycles` such halves (Loshchilov & Hutter 2017), or the
+    power `lr_power` of what is to go.
     """
     warmup, steps = settings.warmup_steps, settings.steps
     if step < warmup:

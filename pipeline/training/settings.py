@@ -131,4 +131,5 @@ class TrainSettings(BaseModel):
     def _fill_defaults_of_method(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
-        return {**DEFAULTS.get(values.get("method", "lora"), {}), **values}
+        own = {"learning_rate": 1.0} if values.get("optimizer") == "prodigy" else {}
+        return {**DEFAULTS.get(values.get("method", "lora"), {}), **own, **values}

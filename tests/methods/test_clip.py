@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from transformers import CLIPModel
@@ -38,13 +40,15 @@ def test_pictures_of_the_same_caption_are_both_right():
     assert wrong[2] > alike[2] + 5
 
 
-def test_the_scale_is_held(tiny_clip, clip_processor, pixels):
-    model, batch = tiny_clip().eval(), pixels.batch([0, 1, 2])
+@pytest.mark.parametrize("above", [0.0, 1.0])
+def test_the_scale_is_held_and_goes_on_learning(tiny_clip, clip_processor, pixels, tmp_path, above):
+    model, most = tiny_clip(), math.log(clip.MOST_SCALE)
     with torch.no_grad():
-        model.logit_scale.fill_(torch.tensor(clip.MOST_SCALE).log())
-        most = clip.losses(model, batch, clip_processor)
-        model.logit_scale.add_(3.0)
-        assert torch.allclose(clip.losses(model, batch, clip_processor), most, rtol=1e-4)
+        model.logit_scale.fill_(most + above)
+    clip.train(model, pixels, clip_processor, settings(), folder=tmp_path, say=lambda _: None)
+    learned = CLIPModel.from_pretrained(tmp_path / "weights" / "clip").logit_scale.item()
+    assert learned < most + 2 * 1e-3  # the last step comes after the last holding
+    assert learned != pytest.approx(most, abs=1e-5)
 
 
 def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_clip, clip_processor, pixels, tmp_path):

@@ -136,3 +136,29 @@ def test_every_file_counts_once_as_right_or_wrong(record, states, wanted):
     assert kind.planted == len(states) == sum(many for _, many in kind.ended)
     assert kind.right == sum(state in wanted for state in states) == len(states) - len(found.missed) - len(found.lost)
     assert sum(one.files for one in found.reasons) == sum(state not in STAYS for state in states)
+
+
+def test_a_caption_that_people_put_right_was_caught_and_one_that_they_left_was_not(record):
+    names = ("right", "left", "unread", "fine")
+    found = compare(
+        replace(
+            record,
+            planted=[
+                *(Planted(f"{name}.png", "wrong caption", None, ("flagged", "rejected")) for name in names[:3]),
+                Planted("fine.png", "good", None, STAYS),
+            ],
+            ledger=[LedgerRow(f"a/{name}.png", name, "kept", "", "") for name in names],
+            captions=[
+                CaptionRow("right", "a/right.png", "wrong", "mended", "ann", "sidecar", ()),
+                CaptionRow("left", "a/left.png", "wrong", "wrong", "ann", "sidecar", ("odd",)),
+                CaptionRow("fine", "a/fine.png", "clumsy", "better", "ann", "blip", ()),
+            ],
+        )
+    )
+    assert by_name(found.kinds) == {"wrong caption": (1, 3), "good": (1, 1)}
+    assert {one.name: dict(one.ended) for one in found.kinds} == {
+        "wrong caption": {"corrected": 1, "kept": 2},
+        "good": {"kept": 1},
+    }
+    assert [truth.file for truth, _ in found.missed] == ["left.png", "unread.png"]
+    assert found.precision == 1.0

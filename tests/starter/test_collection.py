@@ -37,8 +37,8 @@ def test_every_kind_of_trouble_is_there_and_three_of_five_files_are_good(planted
 def test_the_truth_lies_beside_the_folder_and_is_read_again(planted):
     folder, truths = planted
     assert collection.load(folder) == truths
-    assert (folder.parent / "planted.json").is_file()
-    assert not (folder / "planted.json").exists()
+    assert folder.with_name(f"{folder.name}-planted.json").is_file()
+    assert not list(folder.glob("*planted*"))
 
 
 def test_the_same_files_are_drawn_again(planted, tmp_path):

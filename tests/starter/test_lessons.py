@@ -48,10 +48,16 @@ def test_drawn_again_nothing_is_drawn_and_another_number_is_refused(tmp_path):
         draw(tmp_path, {**COUNTS, "seen": 6})
 
 
-def test_what_a_killed_drawing_left_is_drawn_anew(tmp_path):
-    torn = tmp_path / ".seen.part"
-    torn.mkdir()
-    (torn / "00000.png").write_bytes(b"torn")
+def test_a_drawing_that_was_stopped_leaves_no_folder_and_is_drawn_anew(tmp_path, monkeypatch):
+    def stopped(seed):
+        if seed == 2:
+            raise KeyboardInterrupt
+        return lessons.seen(seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lessons, "KINDS", {**lessons.KINDS, "seen": stopped})
+        with pytest.raises(KeyboardInterrupt):
+            draw(tmp_path)
+    assert not (tmp_path / "seen").exists()
     draw(tmp_path)
-    assert not torn.exists()
     assert decode((tmp_path / "seen" / "00000.png").read_bytes()).pixels.shape == (64, 64, 3)
