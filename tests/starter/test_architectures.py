@@ -63,7 +63,7 @@ def test_the_parts_fit_together(folder):
 def test_training_noise_ends_where_it_is_told_to(folder):
     (folder / "sd" / "vae").mkdir(exist_ok=True)
     kept = json.loads((folder / "sd" / "scheduler" / "scheduler_config.json").read_text())
-    assert (kept["beta_end"], kept["beta_schedule"], kept["prediction_type"]) == (0.02, "linear", "epsilon")
+    assert (kept["beta_end"], kept["beta_schedule"], kept["prediction_type"]) == (0.02, "linear", "v_prediction")
     assert architectures.scheduler().alphas_cumprod[-1] < 1e-4
 
 

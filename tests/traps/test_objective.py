@@ -86,7 +86,7 @@ TRAPS = {
         "the larger of the two": (WHERE + "weights", "clamp(max=1.0)", "clamp(min=1.0)"),
         "the root of the ratio": (WHERE + "snr", "alphas / (1 - alphas)", "(alphas / (1 - alphas)).sqrt()"),
         "gamma forgotten": (WHERE + "weights", "self.gamma is None", "self.gamma is not None"),
-        "gamma lost": (WHERE + "of", "prediction, gamma)", "prediction, None)"),
+        "gamma lost": (WHERE + "of", "prediction, gamma, huber)", "prediction, None, huber)"),
     },
     weights_are_finite_at_zero_snr: {
         "0 / 0": (WHERE + "weights", "(self.gamma / snr).clamp(max=1.0)", "snr.clamp(max=self.gamma) / snr"),
