@@ -62,14 +62,6 @@ def device_of(name: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_unet(
-    reference: str, *, revision: str | None = None, device: str = "cpu", dtype: str = "float32"
-) -> UNet2DConditionModel:
-    """The base model's UNet, a new object for every call, ready to be trained."""
-    folder = locate(reference, revision) / "unet"
-    return UNet2DConditionModel.from_pretrained(folder, **_how(dtype)).to(device_of(device))
-
-
 def load_trainable(learns: str, folder: Path, *, device: str = "cpu", seed: int | None = None) -> Any:  # noqa: ANN401
     """The `unet` or `vae` of a located diffusers folder, or the `clip` or `blip` in it: a new object, in float32.
 

@@ -71,7 +71,7 @@ def change_json(path, **values):
 
 def test_a_folder_is_located_and_its_parts_load(model):
     assert models.locate(str(model)) == model
-    assert models.load_unet(str(model)).config.cross_attention_dim == 16
+    assert models.load_trainable("unet", models.locate(str(model))).config.cross_attention_dim == 16
     assert models.load_vae(str(model), dtype="bfloat16").dtype == torch.bfloat16
     encoder, tokenizer = models.load_text_encoder(str(model))
     hidden = encoder(tokenizer(["a b"], padding="max_length", return_tensors="pt").input_ids)[0]
@@ -119,14 +119,16 @@ def test_a_model_that_predicts_noise_cannot_begin_with_noise_alone(model):
 def test_frozen_models_are_kept_and_a_unet_is_new_each_time(model):
     assert models.load_vae(str(model)) is models.load_vae(str(model))
     assert not any(one.requires_grad for one in models.load_vae(str(model)).parameters())
-    assert models.load_unet(str(model)) is not models.load_unet(str(model))
+    assert models.load_trainable("unet", models.locate(str(model))) is not models.load_trainable(
+        "unet", models.locate(str(model))
+    )
     kept = models.load_vae(str(model))
     models.release()
     assert models.load_vae(str(model)) is not kept
 
 
 def test_a_pipeline_samples_with_another_unet(model):
-    unet = models.load_unet(str(model))
+    unet = models.load_trainable("unet", models.locate(str(model)))
     torch.nn.init.zeros_(unet.conv_out.weight)
     pipeline = models.load_pipeline(str(model), unet=unet)
     assert pipeline.unet is unet

@@ -28,12 +28,14 @@ def run(run: Run, tools: Tools) -> str:
     done = folder / "done.json"
     computed = 0
     if not done.exists():
-        from pipeline.steps import measures  # imports torch
+        from pipeline import models  # imports torch
+        from pipeline.steps import measures
 
         model = measures.load_base(run, tools)
         at = Evaluation(run, tools, folder)
         at.step(0, lambda: model)
         method = plugins.load("methods", recipe.train.method, field="train.method")
+        models.release()  # what captioned, encoded and painted makes room
         with stopping.patient(tools.say):
             result = method.train(
                 model,

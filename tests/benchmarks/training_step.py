@@ -182,7 +182,10 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     cases = {}
     with tempfile.TemporaryDirectory() as folder:
-        for size, unet, side in (("starter", models.load_unet("starter"), 64), ("large", large(), 128)):
+        for size, unet, side in (
+            ("starter", models.load_trainable("unet", models.locate("starter")), 64),
+            ("large", large(), 128),
+        ):
             examples = trainset(Path(folder) / size, side)
             for method in (full, lora):
                 name = f"{method.__name__.rpartition('.')[2]}_{size}"

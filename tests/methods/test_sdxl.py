@@ -68,7 +68,7 @@ def step_of_the_example(unet, pipe, examples, scheduler, rows, drawn):
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_steps_loss_and_gradients_are_those_of_diffusers_example(method, sdxl, plain, examples, tmp_path):
     chosen, scheduler = settings(method), models.load_scheduler(str(sdxl))
-    ours, theirs = (models.load_unet(str(sdxl)).train() for _ in range(2))
+    ours, theirs = (models.load_trainable("unet", models.locate(str(sdxl))).train() for _ in range(2))
     for one in (ours, theirs):
         if method == "lora":
             torch.manual_seed(0)
@@ -99,7 +99,7 @@ def test_exchanged_sizes_change_the_loss(order, sdxl, examples):
     chosen = settings("full")
     batch, exchanged = examples.batch([0, 2]), examples.batch([0, 2])
     object.__setattr__(exchanged, "time_ids", batch.time_ids[:, order])
-    unet = models.load_unet(str(sdxl))
+    unet = models.load_trainable("unet", models.locate(str(sdxl)))
     denoising = Denoising(unet, examples, Objective.of(models.load_scheduler(str(sdxl))), chosen)
     with torch.no_grad():
         found = [denoising.losses(one, 0, torch.no_grad()) for one in (batch, exchanged)]
@@ -116,13 +116,15 @@ INSIDE = (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1
 
 @pytest.mark.parametrize("targets", [ATTENTION, INSIDE], ids=["attention", "all blocks"])
 def test_an_adapter_paints_the_same_in_the_plain_pipeline_from_either_layout(targets, sdxl, plain, examples, tmp_path):
-    unet = models.load_unet(str(sdxl))
+    unet = models.load_trainable("unet", models.locate(str(sdxl)))
     before = paint(plain)
     chosen = settings("lora", target_modules=targets)
     result = lora.train(unet, examples, models.load_scheduler(str(sdxl)), chosen, folder=tmp_path, say=lambda _: None)
     wanted = paint(models.load_pipeline(str(sdxl), unet=unet))
     assert np.abs(wanted - before).mean() > 1
-    again = models.load_pipeline(str(sdxl), unet=lora.load(models.load_unet(str(sdxl)), result.folder))
+    again = models.load_pipeline(
+        str(sdxl), unet=lora.load(models.load_trainable("unet", models.locate(str(sdxl))), result.folder)
+    )
     assert np.abs(paint(again) - wanted).max() <= 1
     for file in (weights.LORA_FILE, weights.KOHYA_FILE):
         plain.load_lora_weights(result.folder, weight_name=file)
@@ -144,7 +146,7 @@ def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(method, sdxl, exam
     chosen = settings(method.__name__.rpartition(".")[2], caption_dropout=0.5)
 
     def go(folder, on_checkpoint=None):
-        unet, scheduler = models.load_unet(str(sdxl)), models.load_scheduler(str(sdxl))
+        unet, scheduler = models.load_trainable("unet", models.locate(str(sdxl))), models.load_scheduler(str(sdxl))
         found = method.train(
             unet, examples, scheduler, chosen, folder=folder, say=lambda _: None, on_checkpoint=on_checkpoint
         )

@@ -84,7 +84,10 @@ def test_gesso_takes_all_of_it(done):
     captioner, spoken = models.load_blip(str(folder / "blip"))
     pixels = spoken.image_processor(images=[picture(1, side=96).pixels], return_tensors="pt")
     assert captioner.generate(**pixels, max_new_tokens=3).shape[0] == 1
-    assert models.load_unet(str(folder / "sd")).config.cross_attention_dim == scorer.config.text_config.hidden_size
+    assert (
+        models.load_trainable("unet", models.locate(str(folder / "sd"))).config.cross_attention_dim
+        == scorer.config.text_config.hidden_size
+    )
     assert models.load_scheduler(str(folder / "sd")).config.beta_end == 0.02
 
 
