@@ -71,9 +71,14 @@ def write(
         (fresh / SUMS).write_text(json.dumps({name: _sum(fresh / name) for name in names}, indent=2))
 
     commit(training / FOLDER / f"{PREFIX}{step:07d}", fill)
+    prune(training, keep=keep)
+    stopping.heed()
+
+
+def prune(training: Path, *, keep: int) -> None:
+    """Remove all checkpoints but the `keep` newest; whoever goes on does so, too, where a kill came in between."""
     for old in _all(training)[:-keep]:
         atomic.remove(old.folder)
-    stopping.heed()
 
 
 NAMES = {"gesso_recipe", "gesso_base_model", "modelspec.title"}

@@ -58,6 +58,7 @@ def run(
     identity = checkpoints.identity(settings, digest=examples.digest, header=header or {})
     note = weights.header(settings, digest=examples.digest, more=header or {})
     saved = checkpoints.resume(folder, identity=identity, say=say)
+    checkpoints.prune(folder, keep=settings.keep_checkpoints)
     done = saved.step if saved else 0
     with session(settings, device=device) as accelerator:
         lesson = begin()

@@ -72,7 +72,7 @@ def speed(model: Path) -> dict[str, float]:
     """Seconds to load the pipeline and to paint with it, and pictures drawn in a second."""
 
     def load() -> StableDiffusionPipeline:
-        return StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32, local_files_only=True)
+        return StableDiffusionPipeline.from_pretrained(model, dtype=torch.float32, local_files_only=True)
 
     pipe = load()
     pipe.set_progress_bar_config(disable=True)
@@ -85,7 +85,7 @@ def speed(model: Path) -> dict[str, float]:
 
 def grid(model: Path, file: Path) -> None:
     """Paint the first held-out prompts, a row of one thing and a row of two, as one picture twice as large."""
-    pipe = StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32, local_files_only=True)
+    pipe = StableDiffusionPipeline.from_pretrained(model, dtype=torch.float32, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     rows = [np.concatenate(quality.paint(pipe, quality.held_out(things, SHOWN)), axis=1) for things in quality.SEEDS]
     whole = Image.fromarray(np.concatenate(rows))

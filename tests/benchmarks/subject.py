@@ -114,7 +114,7 @@ def main() -> None:
     asked = parser.parse_args()
     base = locate("starter")
     seer = judge.load(base.parent / "judge")
-    pipe = StableDiffusionPipeline.from_pretrained(base, torch_dtype=torch.float32, local_files_only=True)
+    pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     with tempfile.TemporaryDirectory() as root:
         weights, seconds = train(Path(root), asked.subject, asked.pictures, asked.steps)

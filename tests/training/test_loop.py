@@ -159,3 +159,25 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_checkpoint(tmp_pat
     with pytest.raises(GessoError, match=r"step 4 is not finite for row-.*step-0000002"):
         train(tmp_path, model, begin=lesson_of(model, losses=losses))
     assert checkpoints.latest(tmp_path).step == 2
+
+
+def test_killed_between_the_last_checkpoint_and_the_removal_of_older_ones_it_removes_them_then(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.checkpoints, "prune", lambda *_, **__: None)
+        patch.setattr(loop.checkpoints, "commit", killing(loop.checkpoints.commit, "weights"))
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, One(), keep_checkpoints=1)
+    assert [one.name for one in sorted((tmp_path / "checkpoints").iterdir())] == [f"step-000000{n}" for n in (2, 4, 6)]
+    train(tmp_path, One(), keep_checkpoints=1)
+    assert [one.name for one in (tmp_path / "checkpoints").iterdir()] == ["step-0000006"]
+
+
+def killing(commit, name):
+    """`commit`, until it comes to the folder of this name."""
+
+    def until(target, fill):
+        if target.name == name:
+            raise KeyboardInterrupt
+        commit(target, fill)
+
+    return until
