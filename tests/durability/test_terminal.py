@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import time
 
@@ -41,6 +42,7 @@ def typed(words, *, press_at):
     """Type a command into a terminal of its own, press Ctrl-C there at `press_at()`: exit code and what it showed."""
     child, terminal = pty.fork()
     if not child:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what starts the tests in the background has it ignored
         os.execvpe(words[0], words, {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"})  # noqa: S606 (our own words)
     shown, pressed, ends = b"", False, time.monotonic() + SECONDS
     try:

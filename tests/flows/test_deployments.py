@@ -55,7 +55,9 @@ def test_a_schedule_fires_and_unchanged_data_is_skipped(copied, server_settings,
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     words = ["serve", copied / "recipe.yaml", "-w", copied / "w", "--every", "3"]
-    gesso = [sys.executable, "-c", "from flows.cli.gesso import main; main()", *words]
+    # what starts the tests in the background has Ctrl-C ignored
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    gesso = [sys.executable, "-c", f"{heard}; from flows.cli.gesso import main; main()", *words]
     began = time.monotonic()
     with subprocess.Popen(gesso, cwd=elsewhere, env=server_settings, stderr=subprocess.PIPE, text=True) as child:
         timer = Timer(SECONDS, child.terminate)

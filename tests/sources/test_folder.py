@@ -221,7 +221,7 @@ def test_unchanged_files_are_trusted_and_changed_ones_read_again(root, workspace
     for name in ("a.png", "b.png", "c.png"):
         put(root / name, name)
     first = scan(root, workspace)
-    assert reads == ["a.png", "b.png", "c.png"]
+    assert sorted(reads) == ["a.png", "b.png", "c.png"]  # several at a time
     reads.clear()
     assert scan(root, workspace) == first
     assert reads == []
@@ -229,7 +229,7 @@ def test_unchanged_files_are_trusted_and_changed_ones_read_again(root, workspace
     os.utime(root / "c.png", ns=(1, 1))
     put(root / "d.png", "new")
     again = scan(root, workspace)
-    assert reads == ["b.png", "c.png", "d.png"]
+    assert sorted(reads) == ["b.png", "c.png", "d.png"]
     assert again["b.png"]["sample_id"] != first["b.png"]["sample_id"]
     assert again["a.png"] == first["a.png"]
     assert again["c.png"] == first["c.png"]

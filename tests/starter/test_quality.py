@@ -75,7 +75,7 @@ class Painter:
 def test_painted_counts_what_the_pipeline_paints(monkeypatch):
     scenes = [quality.held_out(things, 30) for things in (1, 2)]
     painter = Painter(scenes)
-    monkeypatch.setattr(quality.StableDiffusionPipeline, "from_pretrained", lambda folder, **how: painter)
+    monkeypatch.setattr(quality.models, "load_pipeline", lambda folder: painter)
     seer = Seer(*(([pictures.render(one) for one in some], some) for some in scenes))
     found = quality.painted("nowhere", seer, count=30)
     assert found == pytest.approx(dict.fromkeys([*quality.ALONE, "both_colors"], 1.0) | {"background": 0.8})
