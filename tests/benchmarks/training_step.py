@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline import imaging, models
 from pipeline.methods import full, lora
@@ -111,7 +112,8 @@ class Bare:
         """Take the next step and note its seconds."""
         began = now()
         drawn, noisy = self._given[len(self.seconds)]
-        answer = self._unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+        with sdpa_kernel(SDPBackend.MATH):  # as gesso's loop does with latents this small on a CPU
+            answer = self._unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
         functional.mse_loss(answer, drawn.noise).backward()
         self._optimizer.step()
         self._optimizer.zero_grad()
