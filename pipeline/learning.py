@@ -19,6 +19,11 @@ def reads_latents(recipe: Recipe) -> bool:
     return bool(_facts(recipe)["EXAMPLES"] == "latents")
 
 
+def reads_captions(recipe: Recipe) -> bool:
+    """Whether text encoders are at work in each step of the training, so that captions are not cached as embeddings."""
+    return reads_latents(recipe) and recipe.train.text_encoder
+
+
 def part(recipe: Recipe) -> str:
     """What `base_model` is wanted for, as `model_files.locate` names it."""
     return "base" if learns(recipe) == "unet" else learns(recipe)
@@ -37,14 +42,16 @@ def locate(recipe: Recipe) -> Path:
 def hashes(recipe: Recipe) -> dict[str, str]:
     """The hash of each part of the base model that the training reads, by its folder's name ("" is the whole).
 
-    A UNet's training reads its noise schedule, too; the VAE and the text encoder are in the training set's encoding.
+    A UNet's training reads its noise schedule, too; the VAE and the text encoders are in the training set's encoding,
+    but for encoders that are at work in each step.
 
     Raises:
         ModelError: the model is not there and cannot be had, or is of another kind.
     """
     folder, drawn = locate(recipe), untrained(recipe)
     read = {"unet": ("unet", "scheduler"), "vae": ("vae",)}.get(learns(recipe), ("",))
-    return {name: model_files.weights_hash(folder, name, untrained=name == drawn) for name in read}
+    found = {name: model_files.weights_hash(folder, name, untrained=name == drawn) for name in read}
+    return found | ({"text_encoder": model_files.text_hash(folder)} if reads_captions(recipe) else {})
 
 
 def untrained(recipe: Recipe) -> str | None:

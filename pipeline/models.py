@@ -37,6 +37,7 @@ from pipeline import families
 from pipeline.errors import RecipeError
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
+from pipeline.training.painter import Painter, Reader, TextEncoders
 
 # parts load in seconds, and a bar for each would drown what a run has to say
 diffusers_logging.disable_progress_bar()
@@ -111,6 +112,28 @@ def load_text_encoder(
     return _text_encoder(folder, part, weights_hash(folder, part), device, dtype)
 
 
+def load_painter(
+    reference: str,
+    *,
+    revision: str | None = None,
+    device: str = "cpu",
+    seed: int | None = None,
+    reads: bool = False,
+) -> Painter:
+    """The base model's UNet in float32, to be trained; with a `seed` its weights are drawn, as in `load_trainable`.
+
+    Where it `reads`, the text encoders come along, of which nothing is frozen.
+    """
+    folder = locate(reference, revision, untrained="unet" if seed is not None else None)
+    unet = load_trainable("unet", folder, device=device, seed=seed)
+    if not reads:
+        return Painter(unet)
+    family = families.of(folder)
+    readers = {part: _reader(folder, part, device, "float32") for part in family.text_encoders}
+    texts = TextEncoders(readers, penultimate=family.penultimate)
+    return Painter(unet, texts, zeros=families.nothing_is_zeros(folder))
+
+
 def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal_snr: bool = False) -> DDPMScheduler:
     """The base model's noise schedule as training needs it: DDPM, whichever sampler the model names.
 
@@ -140,19 +163,19 @@ def load_pipeline(
     reference: str,
     *,
     revision: str | None = None,
-    unet: UNet2DConditionModel | None = None,
+    painter: Painter | None = None,
     zero_terminal_snr: bool = False,
     device: str = "cpu",
     dtype: str = "float32",
 ) -> DiffusionPipeline:
     """The family's pipeline for sampling, without safety checker, watermark and progress bar.
 
-    `unet` takes the place of the model's own.
+    The `painter`'s UNet, text encoders and tokenizers take the place of the model's own.
 
     Where the last timestep is noise alone (see `load_scheduler`) it samples with DDIM from that very timestep on, as
     Lin et al. 2023 do: other samplers of diffusers do not know such a schedule, or begin a little before its end.
     """
-    own = {} if unet is None else {"unet": unet}
+    own = {} if painter is None else painter.parts | painter.tokenizers
     folder = locate(reference, revision, untrained="unet" if own else None)
     kind, without = _PIPELINES[families.of(folder).name]
     pipeline = kind.from_pretrained(folder, feature_extractor=None, **without, **own, **_how(dtype))
@@ -207,9 +230,8 @@ def _vae(folder: Path, _hash: str, device: str, dtype: str) -> AutoencoderKL:
 def _text_encoder(
     folder: Path, part: str, _hash: str, device: str, dtype: str
 ) -> tuple[CLIPTextModel | CLIPTextModelWithProjection, CLIPTokenizer]:
-    kind = CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection
-    words = CLIPTokenizer.from_pretrained(folder / families.tokenizer_of(part), local_files_only=True)
-    return _frozen(kind.from_pretrained(folder / part, **_how(dtype)), device), words
+    reader = _reader(folder, part, device, dtype)
+    return _frozen(reader.encoder, device), reader.tokenizer
 
 
 @functools.lru_cache(maxsize=1)
@@ -222,6 +244,12 @@ def _clip(folder: Path, _hash: str, device: str, dtype: str) -> tuple[CLIPModel,
 def _blip(folder: Path, _hash: str, device: str, dtype: str) -> tuple[BlipForConditionalGeneration, BlipProcessor]:
     model = BlipForConditionalGeneration.from_pretrained(folder, **_how(dtype))
     return _frozen(model, device), BlipProcessor.from_pretrained(folder, local_files_only=True)
+
+
+def _reader(folder: Path, part: str, device: str, dtype: str) -> Reader:
+    kind = CLIPTextModel if part == "text_encoder" else CLIPTextModelWithProjection
+    words = CLIPTokenizer.from_pretrained(folder / families.tokenizer_of(part), local_files_only=True)
+    return Reader(kind.from_pretrained(folder / part, **_how(dtype)).to(device_of(device)), words)
 
 
 def _how(dtype: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from pipeline import model_files, models
 from pipeline.errors import ModelError, RecipeError
+from pipeline.training.painter import Painter
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_frozen_models_are_kept_and_a_unet_is_new_each_time(model):
 def test_a_pipeline_samples_with_another_unet(model):
     unet = models.load_trainable("unet", models.locate(str(model)))
     torch.nn.init.zeros_(unet.conv_out.weight)
-    pipeline = models.load_pipeline(str(model), unet=unet)
+    pipeline = models.load_pipeline(str(model), painter=Painter(unet))
     assert pipeline.unet is unet
     assert pipeline.safety_checker is None
     made = pipeline("a", num_inference_steps=1, output_type="np", height=16, width=16).images

@@ -4,7 +4,7 @@
 captioner's model; `weights/raw/blip` as in `full`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from torch.nn import functional
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from pipeline.training import layers, loop, weights
+from pipeline.training.job import Job
 from pipeline.training.loop import Lesson
-from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples, shown
@@ -32,12 +32,7 @@ def train(
     examples: PixelExamples,
     processor: BlipProcessor,
     settings: TrainSettings,
-    *,
-    folder: Path,
-    say: Callable[[str], None],
-    on_checkpoint: Callable[[int, BlipForConditionalGeneration], None] | None = None,
-    header: Mapping[str, str] | None = None,
-    progress: Progress = unseen,
+    job: Job,
 ) -> Result:
     """Train `blip` in place, where it lies, to the weights to use; for all else see `loop.run`."""
 
@@ -60,17 +55,7 @@ def train(
             load=lambda source: weights.load_model(blip, source / "blip"),
         )
 
-    return loop.run(
-        begin,
-        examples,
-        settings,
-        device=blip.device,
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=progress,
-    )
+    return loop.run(begin, examples, settings, job, device=blip.device)
 
 
 def load(blip: BlipForConditionalGeneration, folder: Path) -> BlipForConditionalGeneration:

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from torch.nn import functional
 from transformers import CLIPModel, CLIPProcessor
 
 from pipeline.training import layers, loop, weights
+from pipeline.training.job import Job
 from pipeline.training.loop import Lesson
-from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples, shown
@@ -34,12 +34,7 @@ def train(
     examples: PixelExamples,
     processor: CLIPProcessor,
     settings: TrainSettings,
-    *,
-    folder: Path,
-    say: Callable[[str], None],
-    on_checkpoint: Callable[[int, CLIPModel], None] | None = None,
-    header: Mapping[str, str] | None = None,
-    progress: Progress = unseen,
+    job: Job,
 ) -> Result:
     """Train `clip` in place, where it lies, to the weights to use; for all else see `loop.run`.
 
@@ -68,17 +63,7 @@ def train(
             load=lambda source: weights.load_model(clip, source / "clip"),
         )
 
-    return loop.run(
-        begin,
-        examples,
-        settings,
-        device=clip.device,
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=progress,
-    )
+    return loop.run(begin, examples, settings, job, device=clip.device)
 
 
 def load(clip: CLIPModel, folder: Path) -> CLIPModel:

@@ -1,20 +1,22 @@
-"""Train every weight of the UNet: from a checkpoint, or from scratch.
+"""Train every weight of the UNet, from a checkpoint or from scratch, and on request the text encoders along with it.
 
 `weights/unet` in the folder has the weights to use (averaged, where `ema_decay` is above 0), and then
-`weights/raw/unet` the ones that the optimizer left; both open with `UNet2DConditionModel.from_pretrained`.
+`weights/raw/unet` the ones that the optimizer left; both open with `UNet2DConditionModel.from_pretrained`. Text
+encoders that were trained lie beside them under their folders' names, such as `weights/text_encoder`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers import SchedulerMixin
 
 from pipeline.training import layers, loop, weights
 from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
+from pipeline.training.job import Job
 from pipeline.training.loop import Lesson
 from pipeline.training.objective import Objective
-from pipeline.training.record import Progress, unseen
+from pipeline.training.painter import Painter
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
@@ -24,45 +26,43 @@ EXAMPLES = "latents"
 
 
 def train(
-    unet: UNet2DConditionModel,
+    painter: Painter,
     examples: Examples,
     scheduler: SchedulerMixin,
     settings: TrainSettings,
-    *,
-    folder: Path,
-    say: Callable[[str], None],
-    on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
-    header: Mapping[str, str] | None = None,
-    progress: Progress = unseen,
+    job: Job,
 ) -> Result:
-    """Train `unet` in place, where it lies, to the weights to use; for all else see `loop.run`."""
+    """Train the painter's models in place, where they lie, to the weights to use; for all else see `loop.run`."""
 
     def begin() -> Lesson:
-        layers.thaw(unet, frozen=settings.freeze)
+        layers.thaw(painter.unet, frozen=settings.freeze)
+        if painter.texts is not None:
+            layers.thaw(painter.texts, frozen=())
         if settings.gradient_checkpointing:
-            unet.enable_gradient_checkpointing()
+            painter.save_memory()
         objective = Objective.chosen(scheduler, settings)
         return Lesson(
-            unet,
-            losses=Denoising(unet, examples, objective, settings).losses,
-            save=lambda target, note: weights.save_model(unet, target / "unet", header=note),
-            load=lambda source: weights.load_model(unet, source / "unet"),
+            painter,
+            losses=Denoising(painter, examples, objective, settings).losses,
+            save=lambda target, note: _save(painter, target, note),
+            load=lambda source: _load(painter, source),
+            rates={"texts": settings.text_rate},
         )
 
-    return loop.run(
-        begin,
-        examples,
-        settings,
-        device=unet.device,
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=progress,
-    )
+    return loop.run(begin, examples, settings, job, device=painter.device)
 
 
-def load(unet: UNet2DConditionModel, folder: Path) -> UNet2DConditionModel:
-    """The base model's `unet` with the trained weights in `folder` (a result's), where it lies."""
-    weights.load_model(unet, folder / "unet")
-    return unet
+def load(painter: Painter, folder: Path) -> Painter:
+    """The base model's painter with the trained weights in `folder` (a result's), where it lies."""
+    _load(painter, folder)
+    return painter
+
+
+def _save(painter: Painter, folder: Path, header: Mapping[str, str]) -> None:
+    for name, model in painter.parts.items():
+        weights.save_model(model, folder / name, header=header)
+
+
+def _load(painter: Painter, folder: Path) -> None:
+    for name, model in painter.parts.items():
+        weights.load_model(model, folder / name)

@@ -5,7 +5,7 @@ and then `weights/raw` has the one that the optimizer left); it opens with `load
 `weights/kohya.safetensors` is the same in the layout of kohya's sd-scripts, which most other programs read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,9 +16,10 @@ from pipeline.errors import RecipeError
 from pipeline.training import loop, weights
 from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
+from pipeline.training.job import Job
 from pipeline.training.loop import Lesson
 from pipeline.training.objective import Objective
-from pipeline.training.record import Progress, unseen
+from pipeline.training.painter import Painter
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 
@@ -28,27 +29,23 @@ EXAMPLES = "latents"
 
 
 def train(
-    unet: UNet2DConditionModel,
+    painter: Painter,
     examples: Examples,
     scheduler: SchedulerMixin,
     settings: TrainSettings,
-    *,
-    folder: Path,
-    say: Callable[[str], None],
-    on_checkpoint: Callable[[int, UNet2DConditionModel], None] | None = None,
-    header: Mapping[str, str] | None = None,
-    progress: Progress = unseen,
+    job: Job,
 ) -> Result:
-    """Give `unet` an adapter named `default` and train it where it lies, to the weights to use.
+    """Give the UNet an adapter named `default` and train it where it lies, to the weights to use.
 
     The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises
     RecipeError where no layer has the name of a target module.
     """
+    unet = painter.unet
 
     def begin() -> Lesson:
         config = add_adapter(unet, settings)
         if settings.gradient_checkpointing:
-            unet.enable_gradient_checkpointing()
+            painter.save_memory()
 
         def save(target: Path, note: Mapping[str, str]) -> None:
             weights.save_lora(unet, target, config=config, header=note)
@@ -56,23 +53,13 @@ def train(
 
         objective = Objective.chosen(scheduler, settings)
         return Lesson(
-            unet,
-            losses=Denoising(unet, examples, objective, settings).losses,
+            painter,
+            losses=Denoising(painter, examples, objective, settings).losses,
             save=save,
             load=lambda source: weights.load_lora(unet, source),
         )
 
-    return loop.run(
-        begin,
-        examples,
-        settings,
-        device=unet.device,
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=progress,
-    )
+    return loop.run(begin, examples, settings, job, device=painter.device)
 
 
 def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConfig:
@@ -103,7 +90,7 @@ def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConf
     return config
 
 
-def load(unet: UNet2DConditionModel, folder: Path) -> UNet2DConditionModel:
-    """The base model's `unet` with the trained weights in `folder` (a result's), where it lies."""
-    unet.load_lora_adapter(folder, prefix="unet", weight_name=weights.LORA_FILE)
-    return unet
+def load(painter: Painter, folder: Path) -> Painter:
+    """The base model's painter with the trained weights in `folder` (a result's), where it lies."""
+    painter.unet.load_lora_adapter(folder, prefix="unet", weight_name=weights.LORA_FILE)
+    return painter

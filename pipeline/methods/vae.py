@@ -5,7 +5,7 @@ encoder is trained (`freeze: []`), `scaling_factor` becomes that of its latents,
 understands it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from pipeline.training import layers, loop, weights
+from pipeline.training.job import Job
 from pipeline.training.loop import Lesson
 from pipeline.training.noise import generator
-from pipeline.training.record import Progress, unseen
 from pipeline.training.result import Result
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import PixelBatch, PixelExamples
@@ -36,12 +36,7 @@ def train(
     vae: AutoencoderKL,
     examples: PixelExamples,
     settings: TrainSettings,
-    *,
-    folder: Path,
-    say: Callable[[str], None],
-    on_checkpoint: Callable[[int, AutoencoderKL], None] | None = None,
-    header: Mapping[str, str] | None = None,
-    progress: Progress = unseen,
+    job: Job,
 ) -> Result:
     """Train `vae` in place, where it lies, to the weights to use; for all else see `loop.run`."""
 
@@ -63,19 +58,9 @@ def train(
         return Lesson(vae, step_losses, save, load=lambda source: weights.load_model(vae, source / "vae"))
 
     before = vae.config.scaling_factor
-    result = loop.run(
-        begin,
-        examples,
-        settings,
-        device=vae.device,
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=progress,
-    )
+    result = loop.run(begin, examples, settings, job, device=vae.device)
     if vae.config.scaling_factor != before:
-        say(f"vae: scaling_factor is now {vae.config.scaling_factor}; it was {before}")
+        job.say(f"vae: scaling_factor is now {vae.config.scaling_factor}; it was {before}")
     return result
 
 

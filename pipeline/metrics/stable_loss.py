@@ -11,7 +11,7 @@ import torch
 from pipeline.training.data import Examples
 from pipeline.training.noise import generator, sample_latents
 from pipeline.training.objective import Objective
-from pipeline.training.told import Told
+from pipeline.training.painter import Painter
 
 DESCRIPTION = "Error of the prediction on frozen pictures, noises and timesteps; held-out and training apart."
 UNIT = "mean squared error, unweighted"
@@ -34,9 +34,9 @@ class Loss:
 
 @torch.no_grad()
 def measure(
-    unet: Any,  # noqa: ANN401 - diffusers has no types
+    painter: Painter,
     examples: Examples,
-    scheduler: Any,  # noqa: ANN401
+    scheduler: Any,  # noqa: ANN401 - diffusers has no types
     *,
     rows: Sequence[int] | None = None,
     timesteps: Sequence[int] = TIMESTEPS,
@@ -46,15 +46,15 @@ def measure(
     """The loss of each row (all, if left out) at each timestep, ordered by row and timestep.
 
     Noise is drawn from the seed, the sample's id and the timestep, the latents are the posterior's mean and the
-    captions are whole, so that a triple stays the same whatever else is measured. `unet` stays on its device and in
+    captions are whole, so that a triple stays the same whatever else is measured. `painter` stays on its device and in
     its mode. `progress` is told how many of how many batches are done.
     """
-    objective = Objective.of(scheduler).to(unet.device)
+    objective = Objective.of(scheduler).to(painter.device)
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row in range(len(examples.sizes)) if rows is None else rows:
         by_size[examples.sizes[row]].append(row)
-    training = unet.training
-    unet.eval()
+    training = painter.training
+    painter.eval()
     batches = [
         (same_size[start : start + BATCH], timestep)
         for same_size in by_size.values()
@@ -64,14 +64,14 @@ def measure(
     found = []
     for done, (batch, timestep) in enumerate(batches):
         progress(done, len(batches))
-        found += _losses(unet, examples, objective, batch, timestep, seed)
+        found += _losses(painter, examples, objective, batch, timestep, seed)
     progress(len(batches), len(batches))
-    unet.train(training)
+    painter.train(training)
     return sorted(found, key=lambda one: (one.row, one.timestep))
 
 
 def _losses(
-    unet: Any,  # noqa: ANN401
+    painter: Painter,
     examples: Examples,
     objective: Objective,
     rows: Sequence[int],
@@ -82,10 +82,10 @@ def _losses(
     latents = sample_latents(batch.moments, scale=examples.scale, shift=examples.shift, draws=None)
     numbers = [int(hashlib.sha256(one.encode()).hexdigest()[:16], 16) for one in batch.ids]
     noise = torch.stack([torch.randn(latents.shape[1:], generator=generator(seed, one, timestep)) for one in numbers])
-    latents, noise = latents.to(unet.device), noise.to(unet.device)
-    when = torch.full((len(rows),), timestep, device=unet.device)
-    noisy = objective.noised(latents, noise, when).to(unet.dtype)
-    told = Told.of(batch).to(unet.device, unet.dtype)
-    answer = unet(noisy, when, **told.arguments()).sample
+    latents, noise = latents.to(painter.device), noise.to(painter.device)
+    when = torch.full((len(rows),), timestep, device=painter.device)
+    noisy = objective.noised(latents, noise, when).to(painter.dtype)
+    told = painter.told(batch, examples).to(painter.device, painter.dtype)
+    answer = painter.unet(noisy, when, **told.arguments()).sample
     losses = objective.losses(answer, latents, noise, when).tolist()
     return [Loss(row, name, timestep, loss) for row, name, loss in zip(rows, batch.ids, losses, strict=True)]

@@ -65,6 +65,7 @@ def hand_on(part: str, trained: Path, folder: Path) -> None:
             with atomic.folder(made / "sd") as fresh:
                 shutil.copytree(begun / "sd", fresh, dirs_exist_ok=True)
                 _save(UNet2DConditionModel.from_pretrained(trained / "unet"), fresh / "unet")
+                _save(CLIPTextModel.from_pretrained(trained / "text_encoder"), fresh / "text_encoder")
 
 
 def text_encoder(model: CLIPModel) -> CLIPTextModel:

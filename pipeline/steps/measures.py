@@ -17,16 +17,17 @@ from pipeline.metrics import clip_image, clip_score, stable_loss
 from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.steps.trainset import examples, pixels
+from pipeline.training.painter import Painter
 from pipeline.trainset import views
 
 
-def samples(run: Run, tools: Tools, unet: Any, rows: Sequence[Row]) -> list[Row]:  # noqa: ANN401 (diffusers has no types)
+def samples(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> list[Row]:
     """A PNG for each row's `prompt` and `seed`, painted as the recipe says."""
     recipe, base = run.recipe.evaluate, run.recipe.base_model
     pipe = models.load_pipeline(
         base.id,
         revision=base.revision,
-        unet=unet,
+        painter=painter,
         zero_terminal_snr=run.recipe.train.zero_terminal_snr,
         device=tools.device,
     )
@@ -55,7 +56,7 @@ def scores(run: Run, tools: Tools, rows: Sequence[Row], references: Sequence[Row
     ]
 
 
-def losses(run: Run, tools: Tools, unet: Any, rows: Sequence[Row]) -> list[Row]:  # noqa: ANN401
+def losses(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> list[Row]:
     """The stable loss of whole pictures, given by `sample_id` and `split`: its timesteps, and the loss at each."""
     scheduler, found = load_scheduler(run), defaultdict[str, list[stable_loss.Loss]](list)
     for split in ("train", "held_out"):
@@ -68,7 +69,7 @@ def losses(run: Run, tools: Tools, unet: Any, rows: Sequence[Row]) -> list[Row]:
         def told(done: int, total: int, before: int = before, count: int = len(places)) -> None:
             tools.advance(before + count * done // total)
 
-        for one in stable_loss.measure(unet, data, scheduler, rows=places, progress=told):
+        for one in stable_loss.measure(painter, data, scheduler, rows=places, progress=told):
             found[one.sample_id].append(one)
     by_picture = [found[row["sample_id"]] for row in rows]
     return [
@@ -96,8 +97,11 @@ def values(run: Run, tools: Tools, model: Any, rows: Sequence[Row]) -> list[Row]
 
 def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401
     """The model that the run's method trains, as it is before: the base model's, or drawn from the seed."""
-    recipe = run.recipe
-    seed = recipe.train.seed if recipe.base_model.scratch else None
+    recipe, base = run.recipe, run.recipe.base_model
+    seed = recipe.train.seed if base.scratch else None
+    if learning.learns(recipe) == "unet":
+        reads = learning.reads_captions(recipe)
+        return models.load_painter(base.id, revision=base.revision, device=tools.device, seed=seed, reads=reads)
     return models.load_trainable(learning.learns(recipe), learning.locate(recipe), device=tools.device, seed=seed)
 
 

@@ -30,6 +30,7 @@ def run(run: Run, tools: Tools) -> str:
     if not done.exists():
         from pipeline import models  # imports torch
         from pipeline.steps import measures
+        from pipeline.training.job import Job
 
         model = measures.load_base(run, tools)
         at = Evaluation(run, tools, folder)
@@ -42,11 +43,13 @@ def run(run: Run, tools: Tools) -> str:
                 _examples(run, tools),
                 *measures.helpers(run),
                 recipe.train,
-                folder=folder,
-                on_checkpoint=lambda step, current: at.step(step, lambda: current) if at.due(step) else None,
-                say=tools.say,
-                progress=functools.partial(tools.progress, "train"),
-                header=_header(run),
+                Job(
+                    folder,
+                    say=tools.say,
+                    on_checkpoint=lambda step, current: at.step(step, lambda: current) if at.due(step) else None,
+                    header=_header(run),
+                    progress=functools.partial(tools.progress, "train"),
+                ),
             )
         computed = result.steps
         tenth = max(1, len(result.losses) // 10)

@@ -63,7 +63,7 @@ def run(run: Run, tools: Tools) -> str:
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
     if learning.reads_latents(run.recipe):
-        encoded = [one.folder.name for one in cached(run, rows, tools)]
+        encoded = [one.folder.name for one in cached(run, rows, tools).values()]
     else:
         encoded = [run.recipe.buckets.model_dump_json()]
     run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded})
@@ -71,10 +71,11 @@ def run(run: Run, tools: Tools) -> str:
     return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
 
 
-def cached(run: Run, rows: list[Row], tools: Tools) -> list[Stored]:
-    """Latents of every row and texts of every caption (and the empty one), computed where they are missing.
+def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
+    """`latents` of every row and `texts` of every caption (and the empty one), computed where they are missing.
 
-    For a family whose UNet is told how pictures were cut there are `crops`, too, of every row.
+    Where text encoders are at work in each step there are no texts. For a family whose UNet is told how pictures were
+    cut there are `crops`, too, of every row.
     """
     base = run.recipe.base_model
     folder = learning.locate(run.recipe)
@@ -90,25 +91,27 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> list[Stored]:
         shard=LATENTS_SHARD,
         header=latents.header(params),
     )
-    captions = sorted({"", *(row["caption"] for row in rows)})
-    embeddings = ensure(
-        texts,  # type: ignore[arg-type]
-        [{"caption": caption} for caption in captions],
-        texts.Params(**shared),
-        tools,
-        weights=text_hash(folder),
-        cache=True,
-        shard=TEXTS_SHARD,
-    )
+    found = {"latents": moments}
+    if not learning.reads_captions(run.recipe):
+        captions = sorted({"", *(row["caption"] for row in rows)})
+        found["texts"] = ensure(
+            texts,  # type: ignore[arg-type]
+            [{"caption": caption} for caption in captions],
+            texts.Params(**shared),
+            tools,
+            weights=text_hash(folder),
+            cache=True,
+            shard=TEXTS_SHARD,
+        )
     if not families.of(folder).told_sizes:
-        return [moments, embeddings]
+        return found
     sizes = moments.table(["latents__original_height", "latents__original_width"]).to_pylist()
     sized = [
         {**row, "height": size["latents__original_height"], "width": size["latents__original_width"]}
         for row, size in zip(rows, sizes, strict=True)
     ]
-    cuts = ensure(crops, sized, crops.Params(buckets=run.recipe.buckets), tools, cache=True)  # type: ignore[arg-type]
-    return [moments, embeddings, cuts]
+    params_of_cut = crops.Params(buckets=run.recipe.buckets)
+    return found | {"crops": ensure(crops, sized, params_of_cut, tools, cache=True)}  # type: ignore[arg-type]
 
 
 def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
@@ -117,17 +120,17 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
 
     rows = [row for row in run.rows("views", READ) if row["split"] == split]
     before, folder = len(tools.stats), learning.locate(run.recipe)
-    moments, embeddings, *cuts = cached(run, rows, tools)
+    stored = cached(run, rows, tools)
     del tools.stats[before:]  # nothing was computed here: the cache is full
     scale, shift = latent_scale(folder)
     return ParquetExamples(
         rows,
-        moments,
-        embeddings,
+        stored["latents"],
+        stored.get("texts"),
         digest=run.json("trainset")["digest"],
         scale=scale,
         shift=shift,
-        crops=cuts[0] if cuts else None,
+        crops=stored.get("crops"),
         nothing_is_zeros=families.nothing_is_zeros(folder),
     )
 

@@ -17,17 +17,19 @@ class Batch:
     """Examples of one size, ready for the model.
 
     `moments` is B x 2C x h x w float32: mean and log-variance of the VAE's posterior, neither scaled nor shifted.
-    `text` is B x 77 x D float32, the captions as the text encoders' hidden states. SDXL has two things more: `pooled`,
-    B x P, the captions' summaries, and `time_ids`, B x 6, how each picture was cut, see `trainset.crops`. `ids` names
-    the samples, for messages; `rows` are their indices in the training set.
+    `text` is B x 77 x D float32, the captions as the text encoders' hidden states; where the encoders are at work in
+    each step it is None, and they read `captions`. SDXL has two things more: `pooled`, B x P, the captions' summaries,
+    and `time_ids`, B x 6, how each picture was cut, see `trainset.crops`. `ids` names the samples, for messages; `rows`
+    are their indices in the training set.
     """
 
     moments: Tensor
-    text: Tensor
+    text: Tensor | None
     ids: tuple[str, ...]
     rows: tuple[int, ...]
     pooled: Tensor | None = None
     time_ids: Tensor | None = None
+    captions: tuple[str, ...] = ()
 
 
 class Named(Protocol):
@@ -86,7 +88,8 @@ class MemoryExamples:
 
     `moments` is N x 2C x h x w, or N tensors of 2C x h x w of several sizes. `text` is U x 77 x D, and `captions`
     says which of its U entries belongs to each row (left out: entry i to row i). Any float type; batches are float32.
-    For SDXL there are `pooled`, U x P, with `empty_pooled`, and `time_ids`, N x 6.
+    For SDXL there are `pooled`, U x P, with `empty_pooled`, and `time_ids`, N x 6. `words` are the U captions
+    themselves, for text encoders that are at work in each step.
     """
 
     moments: Tensor | Sequence[Tensor]
@@ -100,6 +103,7 @@ class MemoryExamples:
     pooled: Tensor | None = None
     empty_pooled: Tensor | None = None
     time_ids: Tensor | None = None
+    words: Sequence[str] = ()
     sizes: Sequence[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +120,16 @@ class MemoryExamples:
     def digest(self) -> str:
         """SHA-256 over every tensor's shape and bytes, the captions, repeats, scale and shift."""
         whole = hashlib.sha256(
-            repr((self.scale, self.shift, list(self.captions or ()), list(self.repeats), list(self.ids))).encode()
+            repr(
+                (
+                    self.scale,
+                    self.shift,
+                    list(self.captions or ()),
+                    list(self.repeats),
+                    list(self.ids),
+                    list(self.words),
+                )
+            ).encode()
         )
         more = [one for one in (self.pooled, self.empty_pooled, self.time_ids) if one is not None]
         for tensor in (*self.moments, self.text, self.empty_text, *more):
@@ -133,6 +146,7 @@ class MemoryExamples:
             text=self.text[said].float(),
             ids=tuple(self.ids[row] for row in rows),
             rows=tuple(rows),
+            captions=tuple(self.words[one] for one in said) if self.words else (),
             pooled=None if self.pooled is None else self.pooled[said].float(),
             time_ids=None if self.time_ids is None else self.time_ids[list(rows)].float(),
         )

@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from pipeline.training.data import Batch, Examples
 from pipeline.training.noise import draw
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 FEW_POSITIONS = 1024
@@ -19,12 +19,12 @@ FEW_POSITIONS = 1024
 
 @dataclass
 class Denoising:
-    """The losses of `unet` on batches of `examples`; `autocast` gives the number format of the UNet's own pass.
+    """The losses of a painter on batches of `examples`; `autocast` gives the number format of the models' own pass.
 
     Raises ValueError where the settings ask for zero terminal SNR and the objective's schedule does not have it.
     """
 
-    unet: Any
+    painter: Painter
     examples: Examples
     objective: Objective
     settings: TrainSettings
@@ -33,7 +33,7 @@ class Denoising:
     def __post_init__(self) -> None:
         if self.settings.zero_terminal_snr and self.objective.alphas[-1] > 0:
             raise ValueError("zero_terminal_snr needs a scheduler made with rescale_betas_zero_snr")
-        self.device = self.unet.device  # diffusers looks through all modules for it, which no step should cost
+        self.device = self.painter.device
         self.objective = self.objective.to(self.device)
 
     def losses(self, batch: Batch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
@@ -46,10 +46,12 @@ class Denoising:
             timesteps=len(self.objective.alphas),
             noise_offset=self.settings.noise_offset,
             caption_dropout=self.settings.caption_dropout,
+            logit=self.settings.logit,
         ).to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
         with autocast, self._attention(drawn.latents):
-            answer = self.unet(noisy, drawn.timesteps, **drawn.told.arguments()).sample
+            told = self.painter.told(batch, self.examples, dropped=drawn.dropped)
+            answer = self.painter.unet(noisy, drawn.timesteps, **told.arguments()).sample
         return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
 
     def _attention(self, latents: Tensor) -> AbstractContextManager[None]:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from pipeline.training.data import Batch, Examples
-from pipeline.training.told import Told
 
 
 def seed_of(*path: int) -> int:
@@ -35,22 +34,17 @@ def sample_latents(moments: Tensor, *, scale: float, shift: float, draws: torch.
 
 @dataclass(frozen=True)
 class Drawn:
-    """A batch with its randomness: `latents` and `noise` B x C x h x w, `timesteps` B, and what the UNet is told."""
+    """A batch's randomness: `latents` and `noise` B x C x h x w, `timesteps` B, and which captions are `dropped`, B."""
 
     latents: Tensor
     noise: Tensor
     timesteps: Tensor
-    told: Told
+    dropped: Tensor
 
     def to(self, device: torch.device) -> "Drawn":
-        """The same on another device."""
+        """The same on another device; what is dropped is asked on the CPU."""
         latents, noise, timesteps = (one.to(device) for one in (self.latents, self.noise, self.timesteps))
-        return Drawn(latents, noise, timesteps, self.told.to(device))
-
-    @property
-    def text(self) -> Tensor:
-        """The captions' embeddings, some of them dropped, B x 77 x D."""
-        return self.told.text
+        return Drawn(latents, noise, timesteps, self.dropped)
 
 
 def draw(
@@ -62,8 +56,12 @@ def draw(
     timesteps: int = 1000,
     noise_offset: float = 0.0,
     caption_dropout: float = 0.0,
+    logit: tuple[float, float] | None = None,
 ) -> Drawn:
-    """Latents, noise, uniform timesteps in 0..timesteps-1 and dropped captions of a turn.
+    """Latents, noise, timesteps in 0..timesteps-1 and dropped captions of a turn.
+
+    Timesteps come uniformly, or, with `logit` as mean and spread, as the sigmoid of a normal number (Esser et al. 2024,
+    equation 19).
 
     Offset noise is constant over each channel (Guttenberg 2023, "Diffusion with offset noise").
     """
@@ -72,9 +70,16 @@ def draw(
     noise = torch.randn(latents.shape, generator=draws)
     if noise_offset:
         noise = noise + noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draws)
-    chosen = torch.randint(0, timesteps, (len(latents),), generator=draws)
-    told = Told.of(batch)
+    chosen = _timesteps(len(latents), timesteps, logit, draws)
+    dropped = torch.zeros(len(latents), dtype=torch.bool)
     if caption_dropout:
         dropped = torch.rand(len(latents), generator=draws) < caption_dropout
-        told = told.without(dropped, examples)
-    return Drawn(latents, noise, chosen, told)
+    return Drawn(latents, noise, chosen, dropped)
+
+
+def _timesteps(count: int, timesteps: int, logit: tuple[float, float] | None, draws: torch.Generator) -> Tensor:
+    if logit is None:
+        return torch.randint(0, timesteps, (count,), generator=draws)
+    mean, spread = logit
+    shares = torch.sigmoid(mean + spread * torch.randn(count, generator=draws))
+    return (shares * timesteps).long().clamp(max=timesteps - 1)

@@ -1,6 +1,6 @@
 """The optimizers, with weight decay on matrices only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast
 
@@ -14,22 +14,23 @@ from pipeline.training.settings import TrainSettings
 
 EXTRAS = {"adamw8bit": "bitsandbytes", "prodigy": "prodigyopt"}
 """Optimizers that need a package which gesso does not bring."""
+FACTOR = "factor"
+"""Of a group of parameters: what the learning rate is multiplied by for it."""
 MOMENTUM = 0.9
 """Of SGD: the usual value (Sutskever et al. 2013)."""
 
 
-def build(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
+def build(
+    named: Mapping[str, nn.Parameter], settings: TrainSettings, rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
     """The settings' optimizer over those parameters that want gradients.
+
+    `rates` gives those whose names begin so a factor of the learning rate.
 
     Biases and the scales of norms (fewer than two dimensions) are not decayed, as in Loshchilov & Hutter's and later
     practice: pulling them to 0 changes what a layer computes and prevents no overfitting.
     """
-    wanted = [one for one in parameters if one.requires_grad]
-    groups = [
-        {"params": [one for one in wanted if one.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [one for one in wanted if one.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    groups = _groups({name: one for name, one in named.items() if one.requires_grad}, settings, rates or {})
     rate: dict[str, Any] = {"lr": settings.learning_rate}
     means: dict[str, Any] = {"betas": settings.betas}
     match settings.optimizer:
@@ -46,6 +47,18 @@ def build(parameters: Iterable[nn.Parameter], settings: TrainSettings) -> torch.
             kind = _extra("prodigyopt").Prodigy
             made = kind(groups, **rate, **means, decouple=True, use_bias_correction=True, safeguard_warmup=True)
             return cast("torch.optim.Optimizer", made)
+
+
+def _groups(
+    named: Mapping[str, nn.Parameter], settings: TrainSettings, rates: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, one in named.items():
+        factor = next((rate for beginning, rate in rates.items() if name.startswith(f"{beginning}.")), 1.0)
+        decay = settings.weight_decay if one.ndim >= 2 else 0.0
+        found.setdefault((factor, decay), []).append(one)
+    groups = sorted(found.items(), reverse=True, key=lambda group: group[0])
+    return [{"params": params, "weight_decay": decay, FACTOR: factor} for (factor, decay), params in groups]
 
 
 def _extra(package: str) -> Any:  # noqa: ANN401 - a module of a package that need not be there
@@ -66,9 +79,9 @@ def _extra(package: str) -> Any:  # noqa: ANN401 - a module of a package that ne
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group the learning rate."""
+    """Give every group the learning rate, times its own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group[FACTOR]
 
 
 def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: float) -> float:

@@ -37,6 +37,14 @@ class TrainSettings(BaseModel):
     )
     gradient_accumulation: int = Field(default=1, ge=1, description="Micro-batches summed into one step, 1 or more.")
     learning_rate: float = Field(default=1e-4, gt=0, le=10, description="Peak learning rate, above 0, at most 10.")
+    text_encoder: bool = Field(
+        default=False,
+        description="lora, full: train the text encoders along with the UNet; captions are then read in each step.",
+    )
+    text_encoder_lr: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        default=None,
+        description="Peak learning rate of the text encoders, above 0, at most 10; null: as the UNet's.",
+    )
     lr_schedule: Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"] = Field(
         default="constant", description="Course of the learning rate after the warm-up; all but constant end at 0."
     )
@@ -64,6 +72,18 @@ class TrainSettings(BaseModel):
         default="no",
         description="Number format of the forward pass; the trained weights stay float32. fp16 needs a GPU.",
     )
+    timestep_sampling: Literal["uniform", "logit_normal"] = Field(
+        default="uniform",
+        description="How often each timestep comes: all alike, or those in the middle more often, as the sigmoid of a "
+        "normal number (Esser et al. 2024, section 3.1).",
+    )
+    logit_mean: float = Field(
+        default=0.0,
+        ge=-4,
+        le=4,
+        description="logit_normal: mean before the sigmoid; above 0, more noise comes oftener.",
+    )
+    logit_std: float = Field(default=1.0, gt=0, le=4, description="logit_normal: spread before the sigmoid, above 0.")
     gradient_checkpointing: bool = Field(
         default=False,
         description="Recompute activations in the backward pass: less memory, about a third slower.",
@@ -125,6 +145,16 @@ class TrainSettings(BaseModel):
         min_length=1,
         description="LoRA: name endings of the layers to adapt; the default are the attention projections.",
     )
+
+    @property
+    def logit(self) -> tuple[float, float] | None:
+        """Mean and spread of timesteps before the sigmoid; None where all come alike."""
+        return (self.logit_mean, self.logit_std) if self.timestep_sampling == "logit_normal" else None
+
+    @property
+    def text_rate(self) -> float:
+        """The text encoders' learning rate as a share of the UNet's."""
+        return 1.0 if self.text_encoder_lr is None else self.text_encoder_lr / self.learning_rate
 
     @model_validator(mode="before")
     @classmethod

@@ -19,7 +19,9 @@ class Told:
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
-        """What a batch says, with all captions."""
+        """What a batch with embeddings says, with all captions."""
+        if batch.text is None:
+            raise ValueError("a batch without embeddings: its captions are for text encoders to read")
         return cls(batch.text, batch.pooled, batch.time_ids)
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Told":

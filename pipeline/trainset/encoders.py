@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline import families, models
+from pipeline.training.painter import Reader, TextEncoders
 
 
 def pixels(base: str, *, revision: str | None, device: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
@@ -39,28 +40,20 @@ class Texts:
 
 
 def captions(base: str, *, revision: str | None, device: str) -> Callable[[Sequence[str]], Texts]:
-    """The model's text encoders at work; captions are padded and cut to the tokenizers' length.
-
-    Stable Diffusion's UNet reads its encoder's last hidden state. SDXL's reads those before the last layer of both
-    encoders, without final norm, side by side; and the second's projected state at the end of the text, as the
-    caption's summary (Podell et al. 2023, section 2.1; `encode_prompt` of diffusers' pipeline).
-    """
+    """The model's text encoders at work; captions are padded and cut to the tokenizers' length."""
     family = families.of(models.locate(base, revision, untrained="unet"))
-    both = [models.load_text_encoder(base, revision=revision, part=one, device=device) for one in family.text_encoders]
+    readers = {
+        part: Reader(*models.load_text_encoder(base, revision=revision, part=part, device=device))
+        for part in family.text_encoders
+    }
+    texts = TextEncoders(readers, penultimate=family.penultimate)
+    tokenizer = readers[family.text_encoders[-1]].tokenizer
 
     @torch.no_grad()
     def encode(batch: Sequence[str]) -> Texts:
-        hidden, pooled = [], None
-        for encoder, tokenizer in both:
-            ids = tokenizer(list(batch), padding="max_length", truncation=True, return_tensors="pt").input_ids
-            if family.penultimate:
-                answer = encoder(ids.to(encoder.device), output_hidden_states=True)
-                hidden.append(answer.hidden_states[-2])
-                pooled = getattr(answer, "text_embeds", None)
-            else:
-                hidden.append(encoder(ids.to(encoder.device))[0])
+        hidden, pooled = texts(batch)
         used = [len(tokenizer(caption).input_ids) for caption in batch]
-        return Texts(_array(torch.cat(hidden, dim=-1)), None if pooled is None else _array(pooled), used)
+        return Texts(_array(hidden), None if pooled is None else _array(pooled), used)
 
     return encode
 

@@ -69,13 +69,14 @@ class ParquetExamples:
     """Rows of a training set with their latents and texts in the cache.
 
     `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
-    one. For SDXL `crops` has the rows of `latents`, and texts have summaries; `nothing_is_zeros` says what stands for
-    no caption. `limit` bounds the bytes that latents, and again texts, take in memory.
+    one; it is None where text encoders are at work in each step. For SDXL `crops` has the rows of `latents`, and texts
+    have summaries; `nothing_is_zeros` says what stands for no caption. `limit` bounds the bytes that latents, and again
+    texts, take in memory.
     """
 
     rows: Sequence[Row]
     latents: Stored
-    texts: Stored
+    texts: Stored | None
     digest: str
     scale: float
     shift: float = 0.0
@@ -115,13 +116,15 @@ class ParquetExamples:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Read rows of one size: their moments, what is told of their cut, and the embedding of their own caption."""
-        texts = [self._text(self.rows[row]["caption"]) for row in rows]
+        captions = tuple(self.rows[row]["caption"] for row in rows)
+        texts = [self._text(caption) for caption in captions] if self.texts else []
         pooled = [one for _, one in texts if one is not None]
         return Batch(
             moments=torch.stack([self._moments(row) for row in rows]),
-            text=torch.stack([text for text, _ in texts]),
+            text=torch.stack([text for text, _ in texts]) if texts else None,
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
             rows=tuple(rows),
+            captions=captions,
             pooled=torch.stack(pooled) if pooled else None,
             time_ids=None if self._time_ids is None else self._time_ids[list(rows)],
         )
@@ -135,11 +138,17 @@ class ParquetExamples:
     def _text_cells(self) -> Cells:
         # shards from before there were summaries have no such column
         names = ("embedding", "tokens", "width", *(["pooled"] if self.crops else []))
-        return Cells(self.texts, [f"texts__{name}" for name in names], limit=self.limit)
+        return Cells(self._texts, [f"texts__{name}" for name in names], limit=self.limit)
 
     @cached_property
     def _captions(self) -> dict[str, int]:
-        return {request[0]: number for number, request in enumerate(self.texts.wanted)}
+        return {request[0]: number for number, request in enumerate(self._texts.wanted)}
+
+    @property
+    def _texts(self) -> Stored:
+        if self.texts is None:
+            raise ValueError("a training set without embeddings: its captions are for text encoders to read")
+        return self.texts
 
     def _moments(self, row: int) -> Tensor:
         return _tensor(*self._latent_cells.row(row).values())

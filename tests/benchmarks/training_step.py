@@ -35,8 +35,10 @@ from pipeline.settings import Buckets
 from pipeline.stage import Tools, ensure
 from pipeline.starter.pictures import picture
 from pipeline.training.data import Turns
+from pipeline.training.job import Job
 from pipeline.training.noise import Drawn, draw
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset import latents, texts
 from pipeline.trainset.loader import ParquetExamples
@@ -157,13 +159,11 @@ def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: in
     own = Alternating(examples, bare)
     with tempfile.TemporaryDirectory() as folder:
         method.train(
-            copy.deepcopy(prototype),
+            Painter(copy.deepcopy(prototype)),
             own,
             models.load_scheduler("starter"),
             settings,
-            folder=Path(folder),
-            say=lambda _: None,
-            on_checkpoint=own.end,
+            Job(Path(folder), on_checkpoint=own.end),
         )
     pairs = list(zip(own.seconds, bare.seconds, strict=True))[WARM:]
     return {

@@ -4,6 +4,7 @@ from transformers import BlipForConditionalGeneration
 
 from pipeline import models
 from pipeline.methods import blip
+from pipeline.training.job import Job
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import shown
 
@@ -46,7 +47,7 @@ def test_padding_and_the_start_are_no_lesson(tiny_blip, blip_processor, pixels):
 
 def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_blip, blip_processor, pixels, tmp_path):
     def train(folder, **more):
-        return blip.train(tiny_blip(), pixels, blip_processor, settings(), folder=folder, say=lambda _: None, **more)
+        return blip.train(tiny_blip(), pixels, blip_processor, settings(), Job(folder, **more))
 
     straight = train(tmp_path / "straight")
 
@@ -73,7 +74,7 @@ def test_it_learns_to_say_its_captions_and_transformers_opens_what_it_writes(
     model = tiny_blip()
     pixels.rows = [{**row, "caption": "a red heart"} for row in pixels.rows]
     assert "heart" not in " ".join(said(model.eval(), blip_processor, pixels.batch([0])))
-    blip.train(model, pixels, blip_processor, settings(steps=60), folder=tmp_path, say=lambda _: None)
+    blip.train(model, pixels, blip_processor, settings(steps=60), Job(tmp_path))
     opened = BlipForConditionalGeneration.from_pretrained(tmp_path / "weights" / "blip").eval()
     assert all(text.endswith("a red heart") for text in said(opened, blip_processor, pixels.batch([0, 4])))
     assert models.load_blip(str(tmp_path / "weights" / "blip"))[1].image_processor.size == {"height": 64, "width": 64}

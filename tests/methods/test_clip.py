@@ -6,6 +6,7 @@ from transformers import CLIPModel
 
 from pipeline import models
 from pipeline.methods import clip
+from pipeline.training.job import Job
 from pipeline.training.settings import TrainSettings
 from pipeline.trainset.pixels import shown
 
@@ -45,7 +46,7 @@ def test_the_scale_is_held_and_goes_on_learning(tiny_clip, clip_processor, pixel
     model, most = tiny_clip(), math.log(clip.MOST_SCALE)
     with torch.no_grad():
         model.logit_scale.fill_(most + above)
-    clip.train(model, pixels, clip_processor, settings(), folder=tmp_path, say=lambda _: None)
+    clip.train(model, pixels, clip_processor, settings(), Job(tmp_path))
     learned = CLIPModel.from_pretrained(tmp_path / "weights" / "clip").logit_scale.item()
     assert learned < most + 2 * 1e-3  # the last step comes after the last holding
     assert learned != pytest.approx(most, abs=1e-5)
@@ -53,7 +54,7 @@ def test_the_scale_is_held_and_goes_on_learning(tiny_clip, clip_processor, pixel
 
 def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_clip, clip_processor, pixels, tmp_path):
     def train(folder, **more):
-        return clip.train(tiny_clip(), pixels, clip_processor, settings(), folder=folder, say=lambda _: None, **more)
+        return clip.train(tiny_clip(), pixels, clip_processor, settings(), Job(folder, **more))
 
     straight = train(tmp_path / "straight")
 
@@ -72,7 +73,7 @@ def test_it_learns_and_transformers_opens_what_it_writes(tiny_clip, clip_process
     model = tiny_clip()
     with torch.no_grad():
         before = clip.losses(model.eval(), pixels.batch(range(6)), clip_processor).mean().item()
-    clip.train(model, pixels, clip_processor, settings(steps=40, batch_size=6), folder=tmp_path, say=lambda _: None)
+    clip.train(model, pixels, clip_processor, settings(steps=40, batch_size=6), Job(tmp_path))
     opened = CLIPModel.from_pretrained(tmp_path / "weights" / "clip").eval()
     with torch.no_grad():
         after = clip.losses(opened, pixels.batch(range(6)), clip_processor)
@@ -88,7 +89,7 @@ def test_it_learns_and_transformers_opens_what_it_writes(tiny_clip, clip_process
 def test_a_frozen_tower_stays(tiny_clip, clip_processor, pixels, tmp_path):
     model = tiny_clip()
     chosen = settings(freeze=["vision_model", "visual_projection"])
-    clip.train(model, pixels, clip_processor, chosen, folder=tmp_path, say=lambda _: None)
+    clip.train(model, pixels, clip_processor, chosen, Job(tmp_path))
     before = tiny_clip().state_dict()
     moved = {
         name.partition(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])

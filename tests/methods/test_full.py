@@ -8,6 +8,8 @@ from pipeline.errors import GessoError, InputError, RecipeError
 from pipeline.methods import full
 from pipeline.training import checkpoints
 from pipeline.training.data import MemoryExamples
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 SCHEDULER = DDPMScheduler()
@@ -37,7 +39,7 @@ def weights(folder, name="unet"):
 def train(tiny_unet, examples):
     def run(folder, chosen, **more):
         unet = tiny_unet()
-        return unet, full.train(unet, examples, SCHEDULER, chosen, folder=folder, say=lambda _: None, **more)
+        return unet, full.train(Painter(unet), examples, SCHEDULER, chosen, Job(folder, **more))
 
     return run
 
@@ -111,7 +113,7 @@ def test_it_learns_what_it_is_shown(tiny_unet, tmp_path):
     # a posterior without spread at 0 leaves nothing but the noise to predict
     still = torch.cat([torch.zeros(4, 4, 8, 8), torch.full((4, 4, 8, 8), -30.0)], dim=1)
     data = MemoryExamples(still, torch.zeros(4, 77, 16), torch.zeros(77, 16), scale=1.0)
-    result = full.train(unet, data, SCHEDULER, chosen, folder=tmp_path, say=lambda _: None)
+    result = full.train(Painter(unet), data, SCHEDULER, chosen, Job(tmp_path))
     assert sum(result.losses[-20:]) < 0.5 * sum(result.losses[:20])
 
 
@@ -120,7 +122,7 @@ def test_the_weights_to_use_are_the_averaged_ones_and_the_raw_ones_are_kept(trai
     unet, result = train(
         tmp_path,
         settings(),
-        on_checkpoint=lambda step, one: seen.update({step: (one.training, one.conv_in.weight.clone())}),
+        on_checkpoint=lambda step, one: seen.update({step: (one.training, one.unet.conv_in.weight.clone())}),
     )
     averaged, raw = weights(tmp_path, "unet"), weights(tmp_path, "raw/unet")
     assert not torch.equal(averaged["conv_in.weight"], raw["conv_in.weight"])
@@ -160,7 +162,7 @@ def test_a_loss_that_is_not_finite_names_the_samples_and_the_last_good_checkpoin
     examples.moments[3, 0] = float("nan")
     chosen = settings(batch_size=1, gradient_accumulation=1, checkpoint_every=1)
     with pytest.raises(GessoError, match="not finite for row-3") as caught:
-        full.train(tiny_unet(), examples, SCHEDULER, chosen, folder=tmp_path, say=lambda _: None)
+        full.train(Painter(tiny_unet()), examples, SCHEDULER, chosen, Job(tmp_path))
     last = checkpoints.latest(tmp_path)
     assert str(last.folder if last else "checkpoint is none") in str(caught.value)
 
@@ -184,5 +186,5 @@ def test_the_callers_random_state_is_left_alone(tiny_unet, examples, tmp_path):
     torch.manual_seed(5)
     unet = tiny_unet()
     before = torch.get_rng_state()
-    full.train(unet, examples, SCHEDULER, settings(steps=1), folder=tmp_path, say=lambda _: None)
+    full.train(Painter(unet), examples, SCHEDULER, settings(steps=1), Job(tmp_path))
     assert torch.equal(before, torch.get_rng_state())

@@ -9,6 +9,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from pipeline.errors import RecipeError
 from pipeline.methods import lora
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 SCHEDULER = DDPMScheduler()
@@ -35,7 +37,7 @@ def settings(**changes):
 def train(tiny_unet, examples):
     def run(folder, chosen, **more):
         unet = tiny_unet()
-        return unet, lora.train(unet, examples, SCHEDULER, chosen, folder=folder, say=lambda _: None, **more)
+        return unet, lora.train(Painter(unet), examples, SCHEDULER, chosen, Job(folder, **more))
 
     return run
 
@@ -134,7 +136,7 @@ def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(train, tmp_path, e
 
 def test_every_checkpoint_is_an_adapter(train, tiny_unet, tmp_path):
     seen = {}
-    train(tmp_path, settings(), on_checkpoint=lambda step, unet: seen.update({step: answer(unet)}))
+    train(tmp_path, settings(), on_checkpoint=lambda step, one: seen.update({step: answer(one.unet)}))
     for step, wanted in seen.items():
         pipe = pipeline_with(tiny_unet())
         pipe.load_lora_weights(tmp_path / "checkpoints" / f"step-{step:07d}")
@@ -145,7 +147,7 @@ def test_every_checkpoint_is_an_adapter(train, tiny_unet, tmp_path):
 def test_frozen_weights_in_bf16_carry_a_float32_adapter(tiny_unet, examples, tmp_path):
     unet = tiny_unet().to(torch.bfloat16)
     chosen = settings(mixed_precision="bf16", gradient_checkpointing=True)
-    result = lora.train(unet, examples, SCHEDULER, chosen, folder=tmp_path, say=lambda _: None)
+    result = lora.train(Painter(unet), examples, SCHEDULER, chosen, Job(tmp_path))
     kinds = {".lora_" in name: value.dtype for name, value in unet.named_parameters()}
     assert kinds == {True: torch.float32, False: torch.bfloat16}
     assert len(result.losses) == 4

@@ -19,8 +19,10 @@ from pipeline.methods import full, lora
 from pipeline.training.data import MemoryExamples, Turns
 from pipeline.training.denoising import Denoising
 from pipeline.training.gradients import Gradients
+from pipeline.training.job import Job
 from pipeline.training.noise import draw
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 
@@ -113,20 +115,23 @@ def plain(unet, examples, scheduler, settings):
     losses, gradients, norms = [], None, []
     for step in range(settings.steps):
         each = settings.gradient_accumulation
+        batches = [examples.batch(turns.rows(turn)) for turn in range(step * each, (step + 1) * each)]
         drawn = [
             draw(
-                examples.batch(turns.rows(turn)),
+                batch,
                 examples,
                 seed=settings.seed,
                 turn=turn,
                 noise_offset=settings.noise_offset,
                 caption_dropout=settings.caption_dropout,
             )
-            for turn in range(step * each, (step + 1) * each)
+            for turn, batch in enumerate(batches, step * each)
         ]
-        latents, noise, timesteps, text = (
-            torch.cat([getattr(one, name) for one in drawn]) for name in ("latents", "noise", "timesteps", "text")
+        latents, noise, timesteps, dropped = (
+            torch.cat([getattr(one, name) for one in drawn]) for name in ("latents", "noise", "timesteps", "dropped")
         )
+        text = torch.cat([batch.text for batch in batches])
+        text[dropped] = examples.empty_text
         noisy = scheduler.add_noise(latents, noise, timesteps)
         velocity = scheduler.config.prediction_type == "v_prediction"
         target = scheduler.get_velocity(latents, noise, timesteps) if velocity else noise
@@ -165,7 +170,7 @@ def test_losses_gradients_and_weights_are_those_of_a_plain_training(method, case
             torch.manual_seed(settings.seed)
             lora.add_adapter(ours, settings)
         objective = Objective.chosen(case.scheduler, settings)
-        losses = Denoising(ours, shifted, objective, settings).losses
+        losses = Denoising(Painter(ours), shifted, objective, settings).losses
         gradients = Gradients(accelerator, shifted, losses, settings, tmp_path)
         assert gradients.accumulate(0) == pytest.approx(wanted.losses[0], abs=TOLERANCE)
         found = {key: one for key, one in ours.named_parameters() if one.requires_grad}
@@ -175,7 +180,7 @@ def test_losses_gradients_and_weights_are_those_of_a_plain_training(method, case
         assert error <= TOLERANCE * min(1.0, 1000 * largest)
 
     trained = tiny_unet()
-    result = method.train(trained, shifted, case.scheduler, settings, folder=tmp_path, say=lambda _: None)
+    result = method.train(Painter(trained), shifted, case.scheduler, settings, Job(tmp_path))
     assert result.losses == pytest.approx(wanted.losses, abs=TOLERANCE)
     told = pq.read_table(tmp_path / "metrics.parquet").to_pylist()
     assert [row["value"] for row in told if row["name"] == "train/grad_norm"] == pytest.approx(wanted.norms, rel=1e-5)

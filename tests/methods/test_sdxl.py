@@ -13,8 +13,10 @@ from pipeline.training import weights
 from pipeline.training.data import MemoryExamples, Turns
 from pipeline.training.denoising import Denoising
 from pipeline.training.gradients import Gradients
+from pipeline.training.job import Job
 from pipeline.training.noise import draw
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 
@@ -82,7 +84,7 @@ def test_a_steps_loss_and_gradients_are_those_of_diffusers_example(method, sdxl,
     wanted = step_of_the_example(theirs, plain, examples, scheduler, rows, drawn)
     wanted.backward()
     with session(chosen, device=torch.device("cpu")) as accelerator:
-        losses = Denoising(ours, examples, Objective.of(scheduler), chosen).losses
+        losses = Denoising(Painter(ours), examples, Objective.of(scheduler), chosen).losses
         gradients = Gradients(accelerator, examples, losses, chosen, tmp_path)
         assert gradients.accumulate(0) == pytest.approx(float(wanted.detach()), abs=1e-6)
     expected = {name: one.grad for name, one in theirs.named_parameters() if one.grad is not None}
@@ -100,7 +102,7 @@ def test_exchanged_sizes_change_the_loss(order, sdxl, examples):
     batch, exchanged = examples.batch([0, 2]), examples.batch([0, 2])
     object.__setattr__(exchanged, "time_ids", batch.time_ids[:, order])
     unet = models.load_trainable("unet", models.locate(str(sdxl)))
-    denoising = Denoising(unet, examples, Objective.of(models.load_scheduler(str(sdxl))), chosen)
+    denoising = Denoising(Painter(unet), examples, Objective.of(models.load_scheduler(str(sdxl))), chosen)
     with torch.no_grad():
         found = [denoising.losses(one, 0, torch.no_grad()) for one in (batch, exchanged)]
     assert (found[0] - found[1]).abs().max() > 1e-4
@@ -116,15 +118,13 @@ INSIDE = (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1
 
 @pytest.mark.parametrize("targets", [ATTENTION, INSIDE], ids=["attention", "all blocks"])
 def test_an_adapter_paints_the_same_in_the_plain_pipeline_from_either_layout(targets, sdxl, plain, examples, tmp_path):
-    unet = models.load_trainable("unet", models.locate(str(sdxl)))
+    painter = models.load_painter(str(sdxl))
     before = paint(plain)
     chosen = settings("lora", target_modules=targets)
-    result = lora.train(unet, examples, models.load_scheduler(str(sdxl)), chosen, folder=tmp_path, say=lambda _: None)
-    wanted = paint(models.load_pipeline(str(sdxl), unet=unet))
+    result = lora.train(painter, examples, models.load_scheduler(str(sdxl)), chosen, Job(tmp_path))
+    wanted = paint(models.load_pipeline(str(sdxl), painter=painter))
     assert np.abs(wanted - before).mean() > 1
-    again = models.load_pipeline(
-        str(sdxl), unet=lora.load(models.load_trainable("unet", models.locate(str(sdxl))), result.folder)
-    )
+    again = models.load_pipeline(str(sdxl), painter=lora.load(models.load_painter(str(sdxl)), result.folder))
     assert np.abs(paint(again) - wanted).max() <= 1
     for file in (weights.LORA_FILE, weights.KOHYA_FILE):
         plain.load_lora_weights(result.folder, weight_name=file)
@@ -147,9 +147,7 @@ def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(method, sdxl, exam
 
     def go(folder, on_checkpoint=None):
         unet, scheduler = models.load_trainable("unet", models.locate(str(sdxl))), models.load_scheduler(str(sdxl))
-        found = method.train(
-            unet, examples, scheduler, chosen, folder=folder, say=lambda _: None, on_checkpoint=on_checkpoint
-        )
+        found = method.train(Painter(unet), examples, scheduler, chosen, Job(folder, on_checkpoint=on_checkpoint))
         return unet.state_dict(), found.losses
 
     def kill(step, _unet):

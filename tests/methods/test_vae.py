@@ -5,6 +5,7 @@ from safetensors import safe_open
 
 from pipeline.errors import RecipeError
 from pipeline.methods import vae
+from pipeline.training.job import Job
 from pipeline.training.settings import TrainSettings
 
 FILE = "vae/diffusion_pytorch_model.safetensors"
@@ -44,15 +45,15 @@ def test_latents_are_drawn_from_the_turns_own_stream(tiny_vae, pixels):
 @pytest.mark.parametrize("ema_decay", [0.0, 0.5])
 def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_vae, pixels, tmp_path, ema_decay):
     chosen = settings(ema_decay=ema_decay)
-    straight = vae.train(tiny_vae(), pixels, chosen, folder=tmp_path / "straight", say=lambda _: None)
+    straight = vae.train(tiny_vae(), pixels, chosen, Job(tmp_path / "straight"))
 
     def kill(step, _):
         if step == 4:
             raise Killed
 
     with pytest.raises(Killed):
-        vae.train(tiny_vae(), pixels, chosen, folder=tmp_path / "killed", say=lambda _: None, on_checkpoint=kill)
-    resumed = vae.train(tiny_vae(), pixels, chosen, folder=tmp_path / "killed", say=lambda _: None)
+        vae.train(tiny_vae(), pixels, chosen, Job(tmp_path / "killed", on_checkpoint=kill))
+    resumed = vae.train(tiny_vae(), pixels, chosen, Job(tmp_path / "killed"))
     assert resumed.losses == straight.losses
     files = sorted((tmp_path / "straight" / "weights").rglob("*.safetensors"))
     assert len(files) == (2 if ema_decay else 1)
@@ -63,7 +64,7 @@ def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(tiny_vae, pixels, 
 def test_it_learns_and_diffusers_opens_what_it_writes(tiny_vae, pixels, tmp_path):
     model = tiny_vae()
     before = vae.losses(model, pixels.batch(range(6))).mean().item()
-    vae.train(model, pixels, settings(steps=60, learning_rate=5e-3), folder=tmp_path, say=lambda _: None)
+    vae.train(model, pixels, settings(steps=60, learning_rate=5e-3), Job(tmp_path))
     opened = AutoencoderKL.from_pretrained(tmp_path / "weights" / "vae")
     assert vae.losses(opened, pixels.batch(range(6))).mean().item() < 0.7 * before
     again = vae.load(tiny_vae(seed=1), tmp_path / "weights")
@@ -74,7 +75,7 @@ def test_it_learns_and_diffusers_opens_what_it_writes(tiny_vae, pixels, tmp_path
 
 def test_the_scale_is_that_of_the_trained_latents(tiny_vae, pixels, tmp_path):
     model, said = tiny_vae(), []
-    vae.train(model, pixels, settings(), folder=tmp_path, say=said.append)
+    vae.train(model, pixels, settings(), Job(tmp_path, say=said.append))
     opened = AutoencoderKL.from_pretrained(tmp_path / "weights" / "vae")
     latents = opened.encode(pixels.batch(range(6)).pixels.float() / 127.5 - 1).latent_dist.mean
     assert opened.config.scaling_factor == pytest.approx(1 / latents.std().item(), rel=1e-3)
@@ -85,7 +86,7 @@ def test_the_scale_is_that_of_the_trained_latents(tiny_vae, pixels, tmp_path):
 def test_by_default_the_encoder_and_the_scale_stay(tiny_vae, pixels, tmp_path):
     chosen = TrainSettings(method="vae", steps=2, batch_size=4, learning_rate=1e-2)
     model = tiny_vae()
-    vae.train(model, pixels, chosen, folder=tmp_path, say=lambda _: None)
+    vae.train(model, pixels, chosen, Job(tmp_path))
     before, after = tiny_vae().state_dict(), model.state_dict()
     still = {name for name, value in before.items() if torch.equal(value, after[name])}
     assert still == {name for name in before if name.startswith(("encoder.", "quant_conv."))}
@@ -94,4 +95,4 @@ def test_by_default_the_encoder_and_the_scale_stay(tiny_vae, pixels, tmp_path):
 
 def test_a_layer_that_is_not_there_is_the_recipes_fault(tiny_vae, pixels, tmp_path):
     with pytest.raises(RecipeError, match=r"train\.freeze.*nowhere"):
-        vae.train(tiny_vae(), pixels, settings(freeze=["nowhere"]), folder=tmp_path, say=lambda _: None)
+        vae.train(tiny_vae(), pixels, settings(freeze=["nowhere"]), Job(tmp_path))

@@ -10,6 +10,8 @@ from diffusers import DDIMScheduler, DDPMScheduler
 
 from pipeline.methods import full
 from pipeline.training.data import MemoryExamples
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 BRIGHT = 3.0
@@ -51,7 +53,7 @@ def test_a_model_learns_velocity_and_paints_the_darkest_and_the_brightest(tiny_u
     )
     data = MemoryExamples(two_tones.moments, two_tones.text, two_tones.empty_text, scale=1, repeats=[8, 8])
     unet = tiny_unet()
-    result = full.train(unet, data, RESCALED, chosen, folder=tmp_path, say=lambda _: None)
+    result = full.train(Painter(unet), data, RESCALED, chosen, Job(tmp_path))
     assert sum(result.losses[-20:]) < 0.1 * sum(result.losses[:20])
     made = sample(unet, two_tones.text, RESCALED)
     assert made[0].mean().item() == pytest.approx(-BRIGHT, abs=0.3)

@@ -6,6 +6,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 
 from pipeline.metrics import stable_loss
 from pipeline.training.data import MemoryExamples
+from pipeline.training.painter import Painter
 
 SCHEDULER = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
 
@@ -51,16 +52,16 @@ def unet():
 
 
 def test_who_knows_the_noise_has_no_loss_and_who_says_nothing_has_its_power():
-    knows = stable_loss.measure(Oracle(1.0), zeros(), SCHEDULER)
+    knows = stable_loss.measure(Painter(Oracle(1.0)), zeros(), SCHEDULER)
     assert max(one.loss for one in knows) < 1e-9
-    silent = stable_loss.measure(Oracle(0.0), zeros(40), SCHEDULER)
+    silent = stable_loss.measure(Painter(Oracle(0.0)), zeros(40), SCHEDULER)
     assert sum(one.loss for one in silent) / len(silent) == pytest.approx(1.0, abs=0.03)
-    half = stable_loss.measure(Oracle(0.5), zeros(40), SCHEDULER)
+    half = stable_loss.measure(Painter(Oracle(0.5)), zeros(40), SCHEDULER)
     assert [one.loss for one in half] == pytest.approx([one.loss / 4 for one in silent])
 
 
 def test_each_row_at_each_timestep_once_in_order():
-    found = stable_loss.measure(Oracle(0.0), zeros(), SCHEDULER)
+    found = stable_loss.measure(Painter(Oracle(0.0)), zeros(), SCHEDULER)
     assert [(one.row, one.timestep) for one in found] == [
         (row, timestep) for row in range(5) for timestep in stable_loss.TIMESTEPS
     ]
@@ -68,20 +69,22 @@ def test_each_row_at_each_timestep_once_in_order():
 
 
 def test_a_triple_stays_the_same_whatever_else_is_measured(unet, examples):
-    everything = {(one.row, one.timestep): one.loss for one in stable_loss.measure(unet, examples, SCHEDULER)}
+    everything = {(one.row, one.timestep): one.loss for one in stable_loss.measure(Painter(unet), examples, SCHEDULER)}
     torch.manual_seed(99)
-    alone = stable_loss.measure(unet, examples, SCHEDULER, rows=[3], timesteps=[500])
+    alone = stable_loss.measure(Painter(unet), examples, SCHEDULER, rows=[3], timesteps=[500])
     assert alone[0].loss == pytest.approx(everything[3, 500], rel=1e-5)
     # the same sample at another place in another set
     moved = MemoryExamples(
         examples.moments[3:4], examples.text[3:4], examples.empty_text, scale=0.5, ids=[examples.ids[3]]
     )
-    assert stable_loss.measure(unet, moved, SCHEDULER)[2].loss == pytest.approx(everything[3, 500], rel=1e-5)
+    assert stable_loss.measure(Painter(unet), moved, SCHEDULER)[2].loss == pytest.approx(everything[3, 500], rel=1e-5)
 
 
 def test_seed_timestep_and_sample_each_draw_their_own_noise():
     def loss(**changes):
-        return [one.loss for one in stable_loss.measure(Oracle(0.0), zeros(2, ((8, 8),)), SCHEDULER, **changes)]
+        return [
+            one.loss for one in stable_loss.measure(Painter(Oracle(0.0)), zeros(2, ((8, 8),)), SCHEDULER, **changes)
+        ]
 
     losses = loss() + loss(seed=1)
     assert len(set(losses)) == len(losses)
@@ -89,6 +92,6 @@ def test_seed_timestep_and_sample_each_draw_their_own_noise():
 
 def test_the_model_is_left_in_its_mode_without_gradients(unet, examples):
     unet.train()
-    stable_loss.measure(unet, examples, SCHEDULER, rows=[0])
+    stable_loss.measure(Painter(unet), examples, SCHEDULER, rows=[0])
     assert unet.training
     assert all(one.grad is None for one in unet.parameters())

@@ -9,6 +9,7 @@ from pipeline.training.data import MemoryExamples
 from pipeline.training.denoising import Denoising
 from pipeline.training.noise import draw
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 
@@ -34,16 +35,18 @@ def test_losses_are_the_objectives_on_what_the_turn_drew(examples, gamma):
     objective = Objective.of(DDPMScheduler(), gamma=gamma)
     chosen = TrainSettings(seed=5, noise_offset=0.1, caption_dropout=0.5)
     unet, batch = Unet(), examples.batch([0, 1, 2])
-    found = Denoising(unet, examples, objective, chosen).losses(batch, 7, nullcontext())
+    found = Denoising(Painter(unet), examples, objective, chosen).losses(batch, 7, nullcontext())
     drawn = draw(batch, examples, seed=5, turn=7, noise_offset=0.1, caption_dropout=0.5)
     noisy = objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
     assert torch.equal(found, objective.losses(noisy / 2, drawn.latents, drawn.noise, drawn.timesteps))
     assert torch.equal(unet.seen[0], noisy)
-    assert torch.equal(unet.seen[2], drawn.text)
+    assert drawn.dropped.any()
+    assert torch.equal(unet.seen[2][drawn.dropped], torch.zeros(int(drawn.dropped.sum()), 77, 2))
+    assert torch.equal(unet.seen[2][~drawn.dropped], batch.text[~drawn.dropped])
 
 
 def test_another_turn_draws_anew(examples):
-    losses = Denoising(Unet(), examples, Objective.of(DDPMScheduler()), TrainSettings()).losses
+    losses = Denoising(Painter(Unet()), examples, Objective.of(DDPMScheduler()), TrainSettings()).losses
     batch = examples.batch([0, 1])
     assert torch.equal(losses(batch, 1, nullcontext()), losses(batch, 1, nullcontext()))
     assert not torch.equal(losses(batch, 1, nullcontext()), losses(batch, 2, nullcontext()))
@@ -64,5 +67,7 @@ def test_the_number_format_is_for_the_models_own_pass_alone(examples):
             seen.append("model")
             return super().forward(*given, **named)
 
-    Denoising(Told(), examples, Objective.of(DDPMScheduler()), TrainSettings()).losses(examples.batch([0]), 0, Watch())
+    Denoising(Painter(Told()), examples, Objective.of(DDPMScheduler()), TrainSettings()).losses(
+        examples.batch([0]), 0, Watch()
+    )
     assert seen == ["in", "model", "out"]

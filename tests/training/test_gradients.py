@@ -11,6 +11,7 @@ from pipeline.training.denoising import Denoising
 from pipeline.training.gradients import Gradients
 from pipeline.training.noise import draw, generator
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 
@@ -43,7 +44,7 @@ def accumulate(examples, folder, *, step=0, unet=None, **changes):
     unet = unet or Linear()
     with session(settings, device=torch.device("cpu")) as accelerator:
         objective = Objective.of(DDPMScheduler(), gamma=settings.min_snr_gamma)
-        losses = Denoising(unet, examples, objective, settings).losses
+        losses = Denoising(Painter(unet), examples, objective, settings).losses
         gradients = Gradients(accelerator, examples, losses, settings, folder)
         loss = gradients.accumulate(step)
     return loss, unet, gradients

@@ -9,6 +9,7 @@ from torch import nn
 
 from pipeline.errors import GessoError, InputError
 from pipeline.training import checkpoints, loop
+from pipeline.training.job import Job, unheard
 from pipeline.training.loop import Lesson
 from pipeline.training.settings import TrainSettings
 
@@ -63,18 +64,13 @@ def settings(**changes):
     return TrainSettings(**{**chosen, "optimizer": "sgd", "max_grad_norm": 0, "weight_decay": 0, **changes})
 
 
-def train(folder, model, *, begin=None, say=lambda _: None, on_checkpoint=None, header=None, told=None, **changes):
-    return loop.run(
-        begin or lesson_of(model),
-        Points(),
-        settings(**changes),
-        device=torch.device("cpu"),
-        folder=folder,
-        say=say,
-        on_checkpoint=on_checkpoint,
-        header=header,
-        progress=lambda *one: told.append(one[:2]) if told is not None else None,
-    )
+def train(folder, model, *, begin=None, say=unheard, on_checkpoint=None, header=None, told=None, **changes):
+    def progress(done, steps, _note):
+        if told is not None:
+            told.append((done, steps))
+
+    job = Job(folder, say=say, on_checkpoint=on_checkpoint, header=header or {}, progress=progress)
+    return loop.run(begin or lesson_of(model), Points(), settings(**changes), job, device=torch.device("cpu"))
 
 
 def test_steps_are_those_of_plain_descent_with_momentum(tmp_path):

@@ -32,7 +32,7 @@ def test_only_matrices_decay(name):
         one.data.fill_(1.0)
         one.grad = torch.zeros_like(one)
     chosen = TrainSettings(method="full", optimizer=name, learning_rate=0.5, weight_decay=0.1)
-    optimizers.build(model.parameters(), chosen).step()
+    optimizers.build(dict(model.named_parameters()), chosen).step()
     assert {one.ndim: round(float(one.detach().mean()), 6) for one in model.parameters()} == {2: 0.95, 1: 1.0}
 
 
@@ -48,7 +48,7 @@ def test_a_step_is_that_of_whose_name_it_has(name):
             own, lr=0.01, betas=(0.8, 0.99), use_bias_correction=True, safeguard_warmup=True
         ),
     }[name](theirs.parameters())
-    optimizer = optimizers.build(ours.parameters(), chosen)
+    optimizer = optimizers.build(dict(ours.named_parameters()), chosen)
     for _ in range(3):
         one_step(ours, optimizer)
         one_step(theirs, reference)
@@ -60,7 +60,7 @@ def test_frozen_parameters_are_left_out_and_every_group_takes_the_rate():
     model = layers()
     for one in model[0].parameters():
         one.requires_grad = False
-    optimizer = optimizers.build(model.parameters(), TrainSettings(method="full"))
+    optimizer = optimizers.build(dict(model.named_parameters()), TrainSettings(method="full"))
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 4
     optimizers.set_rate(optimizer, 0.125)
     assert {group["lr"] for group in optimizer.param_groups} == {0.125}
@@ -71,11 +71,11 @@ def test_state_goes_on_where_it_was(name):
     accelerator = Accelerator(cpu=True)
     straight, resumed = layers(), layers()
     chosen = TrainSettings(method="full", optimizer=name, learning_rate=0.01)
-    first = optimizers.build(straight.parameters(), chosen)
+    first = optimizers.build(dict(straight.named_parameters()), chosen)
     one_step(straight, first)
     saved = copy.deepcopy(optimizers.state(accelerator, first))
     resumed.load_state_dict(straight.state_dict())
-    second = optimizers.build(resumed.parameters(), chosen)
+    second = optimizers.build(dict(resumed.named_parameters()), chosen)
     optimizers.load_state(accelerator, second, saved)
     for model, optimizer in ((straight, first), (resumed, second)):
         one_step(model, optimizer)
@@ -87,8 +87,8 @@ def test_state_goes_on_where_it_was(name):
 def test_a_clipped_step_is_torchs_own(name, limit):
     ours, theirs = layers(), layers()
     accelerator, chosen = Accelerator(cpu=True), TrainSettings(method="full", optimizer=name, learning_rate=0.1)
-    optimizer = accelerator.prepare_optimizer(optimizers.build(ours.parameters(), chosen))
-    reference = optimizers.build(theirs.parameters(), chosen)
+    optimizer = accelerator.prepare_optimizer(optimizers.build(dict(ours.named_parameters()), chosen))
+    reference = optimizers.build(dict(theirs.named_parameters()), chosen)
     for scale in (1.0, 30.0):
         for model in (ours, theirs):
             model.zero_grad()
@@ -104,7 +104,7 @@ def test_a_clipped_step_is_torchs_own(name, limit):
 def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(RecipeError, match=r"train\.optimizer.*adamw8bit.*pip install bitsandbytes"):
-        optimizers.build(layers().parameters(), TrainSettings(method="full", optimizer="adamw8bit"))
+        optimizers.build(dict(layers().named_parameters()), TrainSettings(method="full", optimizer="adamw8bit"))
 
 
 def test_prodigy_finds_a_rate_that_lowers_the_loss_from_none_that_was_given():
@@ -112,7 +112,8 @@ def test_prodigy_finds_a_rate_that_lowers_the_loss_from_none_that_was_given():
     model, wanted = layers(), torch.randn(64, 1)
     seen = torch.cat([wanted, wanted**2, torch.ones_like(wanted)], dim=1)
     optimizer = optimizers.build(
-        model.parameters(), TrainSettings(method="full", optimizer="prodigy", learning_rate=1.0, weight_decay=0.0)
+        dict(model.named_parameters()),
+        TrainSettings(method="full", optimizer="prodigy", learning_rate=1.0, weight_decay=0.0),
     )
     losses = []
     for _ in range(120):

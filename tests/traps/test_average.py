@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 
 from pipeline.methods import full, lora
 from pipeline.training.average import Average
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 DECAY = 0.4
@@ -32,7 +34,7 @@ LOOP = "pipeline.training.loop:run"
 def train(method, tiny, folder, **more):
     settings = TrainSettings(method=method.__name__.rpartition(".")[2], **SETTINGS)
     unet = tiny.unet()
-    method.train(unet, tiny.examples(), DDPMScheduler(), settings, folder=folder, say=lambda _: None, **more)
+    method.train(Painter(unet), tiny.examples(), DDPMScheduler(), settings, Job(folder, **more))
     return unet
 
 
@@ -64,9 +66,7 @@ def looking_at_the_average_changes_no_step(tiny):
         looked, alone = tiny.folder / f"{method.__name__}-looked", tiny.folder / f"{method.__name__}-alone"
         train(method, tiny, looked, on_checkpoint=lambda step, unet: None)
         settings = {**SETTINGS, "checkpoint_every": 99, "method": method.__name__.rpartition(".")[2]}
-        method.train(
-            tiny.unet(), tiny.examples(), DDPMScheduler(), TrainSettings(**settings), folder=alone, say=lambda _: None
-        )
+        method.train(Painter(tiny.unet()), tiny.examples(), DDPMScheduler(), TrainSettings(**settings), Job(alone))
         one, two = load_file(looked / "weights" / raw), load_file(alone / "weights" / raw)
         assert all(torch.equal(value, two[name]) for name, value in one.items())
 

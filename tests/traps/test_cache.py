@@ -21,7 +21,7 @@ COUNT = 20
 SIZES = Buckets(resolution=48, step=16)
 
 
-class Numbered:
+class Numbered(torch.nn.Module):
     """Stands for VAE, text encoder and tokenizer: what it encodes is the number that the picture or caption shows."""
 
     device, dtype, model_max_length = torch.device("cpu"), torch.float32, 77

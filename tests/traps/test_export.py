@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from pipeline.methods import lora
 from pipeline.training import weights
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(rank=3, alpha=7.5)
@@ -47,7 +48,7 @@ def diffusers_opens_its_own_layout_with_the_same_update(tiny):
 
 
 def gesso_opens_what_it_wrote(tiny):
-    same(exported(tiny), updates(lora.load(tiny.unet(), tiny.folder)))
+    same(exported(tiny), updates(lora.load(Painter(tiny.unet()), tiny.folder).unet))
 
 
 def diffusers_opens_kohyas_layout_with_the_same_update(tiny):

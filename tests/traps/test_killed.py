@@ -14,6 +14,8 @@ from diffusers import DDPMScheduler
 from pipeline import atomic
 from pipeline.methods import full, lora
 from pipeline.training import checkpoints, optimizers
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 METHODS = {"full": full, "lora": lora}
@@ -99,7 +101,7 @@ def _train(tiny, folder, settings, kill):
     examples.batch = read
     unet.register_forward_pre_hook(seen)
     METHODS[settings.method].train(
-        unet, examples, DDPMScheduler(), settings, folder=folder, say=lambda _: None, header={"base": "tiny"}
+        Painter(unet), examples, DDPMScheduler(), settings, Job(folder, header={"base": "tiny"})
     )
 
 

@@ -11,6 +11,8 @@ import torch
 from diffusers import DDPMScheduler
 
 from pipeline.methods import full, lora
+from pipeline.training.job import Job
+from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
 SETTINGS = {
@@ -52,7 +54,7 @@ def train(method, tiny, folder, fatal=None):
     settings = TrainSettings(method=method.__name__.rpartition(".")[2], **SETTINGS)
     with pytest.MonkeyPatch.context() as patch, suppress(Stopped):
         patch.setattr(torch, "save", stop)
-        method.train(unet, examples, DDPMScheduler(), settings, folder=folder, say=lambda _: None)
+        method.train(Painter(unet), examples, DDPMScheduler(), settings, Job(folder))
     assert bool(fatal) == (len(saved) == fatal)
     return read, seen
 

@@ -11,6 +11,7 @@ from pipeline.metrics import stable_loss
 from pipeline.selection import Kept, select
 from pipeline.settings import Allow, Augment, Dedup, Limit, Near, Split
 from pipeline.training.objective import Objective
+from pipeline.training.painter import Painter
 from pipeline.trainset import build
 
 NUMBER = 12
@@ -105,11 +106,11 @@ def held_out_pictures_have_no_further_views(_tiny):
 def a_pictures_loss_is_the_same_at_any_place_and_time(tiny):
     """Per timestep, on the same noise, whoever else is measured and whatever was drawn before."""
     examples, unet, scheduler = tiny.examples(), tiny.unet().train(), DDPMScheduler()
-    whole = stable_loss.measure(unet, examples, scheduler)
+    whole = stable_loss.measure(Painter(unet), examples, scheduler)
     assert [(one.row, one.timestep) for one in whole] == [(row, t) for row in range(7) for t in stable_loss.TIMESTEPS]
     torch.manual_seed(99)
     torch.rand(3)
-    some = stable_loss.measure(unet, examples, scheduler, rows=[5, 2], timesteps=[500])
+    some = stable_loss.measure(Painter(unet), examples, scheduler, rows=[5, 2], timesteps=[500])
     wanted = {(one.row, one.timestep): one.loss for one in whole}
     for one in some:
         assert one.loss == pytest.approx(wanted[one.row, one.timestep], rel=1e-4)

@@ -1,0 +1,28 @@
+"""Where a training's files go, and who hears of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.training.record import Progress, unseen
+
+
+def unheard(words: str) -> None:
+    """What is said where nobody listens."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: weights, metrics and checkpoints go to `folder`.
+
+    `on_checkpoint` gets the number of steps done and the model with the weights to use; it comes before the checkpoint
+    is written, so one that failed is repeated. `header` tells what the training started from (nothing that changes from
+    call to call): it goes into the weights' header and is part of the training's identity.
+    """
+
+    folder: Path
+    say: Callable[[str], None] = unheard
+    on_checkpoint: Callable[[int, Any], None] | None = None
+    header: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = unseen
