@@ -169,8 +169,8 @@ TRAPS = {
     latents_belong_to_their_captions_in_every_epoch: {
         "the caption at the batch's place": (
             LOADER + "ParquetExamples.batch",
-            '["caption"]) for row in rows]',
-            '["caption"]) for row in range(len(rows))]',
+            '["caption"] for row in rows)',
+            '["caption"] for row in range(len(rows)))',
         ),
         "the caption at the batch's place, in memory": (
             "pipeline.training.data:MemoryExamples.batch",
@@ -179,8 +179,8 @@ TRAPS = {
         ),
         "captions by the alphabet": (
             LOADER + "ParquetExamples._captions",
-            "enumerate(self.texts.wanted)",
-            "enumerate(sorted(self.texts.wanted))",
+            "enumerate(self._texts.wanted)",
+            "enumerate(sorted(self._texts.wanted))",
         ),
         "moments in the order of their sizes": (
             LATENTS + "run",

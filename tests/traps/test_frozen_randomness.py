@@ -27,11 +27,15 @@ def drawn(turn, **more):
     return draw(data.batch(range(COUNT)), data, seed=3, turn=turn, **more)
 
 
+class Nowhere(torch.nn.Module):
+    device = torch.device("cpu")
+
+
 def told(turn, **more):
     data = examples()
     batch = data.batch(range(COUNT))
     dropped = draw(batch, data, seed=3, turn=turn, **more).dropped
-    return Painter(torch.nn.Conv2d(1, 1, 1)).told(batch, data, dropped=dropped)
+    return Painter(Nowhere()).told(batch, data, dropped=dropped)
 
 
 def captions_are_dropped_anew_each_turn(_tiny):
@@ -89,9 +93,9 @@ TRAPS = {
             "noise = torch.randn(latents.shape[1:], generator=draws).expand(latents.shape)",
         ),
         "one timestep for the batch": (
-            DRAW,
-            "(len(latents),), generator=draws)",
-            "(1,), generator=draws).expand(len(latents))",
+            "pipeline.training.noise:_timesteps",
+            "(count,), generator=draws)",
+            "(1,), generator=draws).expand(count)",
         ),
         "always the posterior's mean": (DRAW, "draws=draws", "draws=None"),
         "a variance for a spread": (

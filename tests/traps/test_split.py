@@ -150,7 +150,7 @@ TRAPS = {
         "noise from the global stream": (LOSSES, "generator=generator(seed, one, timestep)", "generator=None"),
         "noise by the batch's place": (LOSSES, "for one in numbers", "for one in range(len(numbers))"),
         "a sample for the mean": (LOSSES, "draws=None", "draws=generator(seed, *rows)"),
-        "the model is left evaluating": ("pipeline.metrics.stable_loss:measure", "unet.train(training)", "pass"),
+        "the model is left evaluating": ("pipeline.metrics.stable_loss:measure", "painter.train(training)", "pass"),
     },
 }
 
