@@ -1,4 +1,6 @@
-"""Train a low-rank update of the UNet's attention (Hu et al. 2021); the UNet's own weights stay as they are.
+"""Train a low-rank update of the UNet's attention (Hu et al. 2021), and on request of the text encoders' along with it.
+
+The models' own weights stay as they are.
 
 `weights/pytorch_lora_weights.safetensors` in the folder is the adapter to use (averaged, where `ema_decay` is above 0,
 and then `weights/raw` has the one that the optimizer left); it opens with `load_lora_weights` of diffusers' pipelines.
@@ -6,10 +8,12 @@ and then `weights/raw` has the one that the optimizer left); it opens with `load
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers import SchedulerMixin
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from peft import LoraConfig
 
 from pipeline.errors import RecipeError
@@ -27,6 +31,9 @@ DESCRIPTION = "Train a low-rank update of the UNet's attention: a small file tha
 LEARNS = "unet"
 EXAMPLES = "latents"
 
+TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+"""Layers of a text encoder that are adapted: its attention, as in diffusers' examples and peft's defaults for CLIP."""
+
 
 def train(
     painter: Painter,
@@ -35,38 +42,40 @@ def train(
     settings: TrainSettings,
     job: Job,
 ) -> Result:
-    """Give the UNet an adapter named `default` and train it where it lies, to the weights to use.
+    """Give the painter's models adapters named `default` and train them where they lie, to the weights to use.
 
     The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises
     RecipeError where no layer has the name of a target module.
     """
-    unet = painter.unet
 
     def begin() -> Lesson:
-        config = add_adapter(unet, settings)
+        config = add_adapters(painter, settings)
         if settings.gradient_checkpointing:
             painter.save_memory()
 
         def save(target: Path, note: Mapping[str, str]) -> None:
-            weights.save_lora(unet, target, config=config, header=note)
-            weights.save_kohya(unet, target, config=config, header=note)
+            weights.save_lora(painter.parts, target, config=config, header=note)
+            weights.save_kohya(painter.parts, target, config=config, header=note)
 
         objective = Objective.chosen(scheduler, settings)
         return Lesson(
             painter,
             losses=Denoising(painter, examples, objective, settings).losses,
             save=save,
-            load=lambda source: weights.load_lora(unet, source),
+            load=lambda source: weights.load_lora(painter.parts, source),
+            rates={"texts": settings.text_rate},
         )
 
     return loop.run(begin, examples, settings, job, device=painter.device)
 
 
-def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConfig:
-    """Freeze the UNet and add a trainable float32 adapter, drawn from torch's global stream, that changes nothing yet.
+def add_adapters(painter: Painter, settings: TrainSettings) -> LoraConfig:
+    """Freeze the painter and give its models trainable float32 adapters, which change nothing yet; return the UNet's.
 
-    Raises RecipeError where `settings.target_modules` name no layer.
+    They are drawn from torch's global stream: the UNet's, then those of the text encoders that are at work. Raises
+    RecipeError where `settings.target_modules` name no layer of the UNet.
     """
+    painter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.rank if settings.alpha is None else settings.alpha,
@@ -74,17 +83,18 @@ def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConf
         target_modules=list(settings.target_modules),
         init_lora_weights="gaussian",
     )
-    unet.requires_grad_(False)  # noqa: FBT003 - torch's own signature
-    try:
-        unet.add_adapter(config)
-    except ValueError as error:
-        raise RecipeError(
-            "the UNet has no layers with these names",
-            field="train.target_modules",
-            value=list(settings.target_modules),
-            remedy="Name layers as in diffusers, such as to_q, to_k, to_v and to_out.0.",
-        ) from error
-    for one in unet.parameters():
+    for name, model in painter.parts.items():
+        own = config if name == "unet" else replace(config, target_modules=set(TEXT_TARGETS))
+        try:
+            model.add_adapter(own)
+        except ValueError as error:
+            raise RecipeError(
+                "the UNet has no layers with these names",
+                field="train.target_modules",
+                value=list(settings.target_modules),
+                remedy="Name layers as in diffusers, such as to_q, to_k, to_v and to_out.0.",
+            ) from error
+    for one in painter.parameters():
         if one.requires_grad:
             one.data = one.data.to(torch.float32)
     return config
@@ -92,5 +102,12 @@ def add_adapter(unet: UNet2DConditionModel, settings: TrainSettings) -> LoraConf
 
 def load(painter: Painter, folder: Path) -> Painter:
     """The base model's painter with the trained weights in `folder` (a result's), where it lies."""
-    painter.unet.load_lora_adapter(folder, prefix="unet", weight_name=weights.LORA_FILE)
+    for name, model in painter.parts.items():
+        if name == "unet":
+            model.load_lora_adapter(folder, prefix="unet", weight_name=weights.LORA_FILE)
+        else:
+            layers, _, told = StableDiffusionLoraLoaderMixin.lora_state_dict(
+                folder, weight_name=weights.LORA_FILE, return_lora_metadata=True
+            )
+            StableDiffusionLoraLoaderMixin.load_lora_into_text_encoder(layers, None, model, prefix=name, metadata=told)
     return painter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import ModelMixin, UNet2DConditionModel
+from diffusers import ModelMixin
 from diffusers.utils import (
     convert_state_dict_to_diffusers,
     convert_state_dict_to_kohya,
@@ -14,6 +14,7 @@ from diffusers.utils import (
 )
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel
 
 from pipeline.training import kohya
 from pipeline.training.settings import TrainSettings
@@ -22,6 +23,7 @@ DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "mode
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """Names under which diffusers and transformers look in a folder."""
 KOHYA_FILE = "kohya.safetensors"
+TEXT_MODEL = "text_model."
 SDXL_HEADER = {
     "ss_base_model_version": "sdxl_base_v1-0",
     "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
@@ -53,45 +55,55 @@ def save_model(model: Any, folder: Path, *, header: Mapping[str, str]) -> None: 
     else:
         model.config.save_pretrained(folder)
     tied = set(getattr(model, "all_tied_weights_keys", ()))
-    _save({name: value for name, value in model.state_dict().items() if name not in tied}, _file(model, folder), header)
+    kept = {_published(name, model): value for name, value in model.state_dict().items() if name not in tied}
+    _save(kept, _file(model, folder), header)
 
 
 def load_model(model: Any, folder: Path) -> None:  # noqa: ANN401
     """Fill a model with what `save_model` wrote of one of the same shape."""
-    stored = load_file(_file(model, folder))
+    stored = {_inside(name, model): value for name, value in load_file(_file(model, folder)).items()}
     tied: Mapping[str, str] = getattr(model, "all_tied_weights_keys", {})
     model.load_state_dict({**stored, **{name: stored[kept] for name, kept in tied.items()}})
 
 
-def save_lora(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
-    """Write the UNet's adapter as a file that `load_lora_weights` of diffusers' pipelines opens, alpha included.
+def save_lora(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
+    """Write adapters as a file that `load_lora_weights` of diffusers' pipelines opens, alpha included.
 
-    The configuration goes to `lora_adapter_metadata` with those fields alone that any release of peft knows.
+    `adapted` are models with an adapter by their folders' names: the UNet and any text encoders. The configuration
+    goes to `lora_adapter_metadata` with those fields alone that any release of peft knows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    layers: dict[str, torch.Tensor] = get_peft_model_state_dict(unet)
-    converted = convert_state_dict_to_diffusers(layers)
-    # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
-    if not any(".lora_A." in name for name in converted):
-        layers = converted
-    fields = {
-        "unet.r": config.r,
-        "unet.lora_alpha": config.lora_alpha,
-        "unet.lora_dropout": config.lora_dropout,
-        "unet.target_modules": sorted(config.target_modules),
-        "unet.bias": "none",
-    }
+    layers: dict[str, torch.Tensor] = {}
+    fields: dict[str, Any] = {}
+    for part, model in adapted.items():
+        layers |= {f"{part}.{name}": value for name, value in _layers(model).items()}
+        own = {
+            "r": config.r,
+            "lora_alpha": config.lora_alpha,
+            "lora_dropout": config.lora_dropout,
+            "target_modules": sorted(next(iter(model.peft_config.values())).target_modules),
+            "bias": "none",
+        }
+        fields |= {f"{part}.{name}": value for name, value in own.items()}
     metadata = {**header, "lora_adapter_metadata": json.dumps(fields, indent=2, sort_keys=True)}
-    _save({f"unet.{name}": value for name, value in layers.items()}, folder / LORA_FILE, metadata)
+    _save(layers, folder / LORA_FILE, metadata)
 
 
-def save_kohya(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
-    """Write the UNet's adapter in the layout of kohya's sd-scripts, an alpha for each layer, for other programs.
+def save_kohya(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
+    """Write adapters in the layout of kohya's sd-scripts, an alpha for each layer, for other programs.
 
-    That of an SDXL model has the layers' names in SDXL's original code, as sd-scripts writes them.
+    The layers of SDXL's UNet have their names in SDXL's original code, as sd-scripts writes them; its text encoders are
+    lora_te1 and lora_te2 there, that of Stable Diffusion is lora_te.
     """
-    layers = {f"unet.{_kohyas(name, unet)}": value for name, value in get_peft_model_state_dict(unet).items()}
+    unet = adapted["unet"]
+    layers = {
+        f"{part}.{_kohyas(name, unet) if part == 'unet' else _published(name, model)}": value
+        for part, model in adapted.items()
+        for name, value in get_peft_model_state_dict(model).items()
+    }
     converted: dict[str, torch.Tensor] = convert_state_dict_to_kohya(layers)
+    if not kohya.is_sdxl(unet):
+        converted = {name.replace("lora_te1_", "lora_te_", 1): value for name, value in converted.items()}
     # diffusers writes the rank for alpha
     alphas = {name: torch.tensor(float(config.lora_alpha)) for name in converted if name.endswith(".alpha")}
     network = {
@@ -103,13 +115,37 @@ def save_kohya(unet: UNet2DConditionModel, folder: Path, *, config: LoraConfig, 
     _save({**converted, **alphas}, folder / KOHYA_FILE, {**network, **header})
 
 
-def load_lora(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Fill the UNet's adapter with what `save_lora` wrote of one of the same shape."""
-    layers = {name.removeprefix("unet."): value for name, value in load_file(folder / LORA_FILE).items()}
-    set_peft_model_state_dict(unet, convert_unet_state_dict_to_peft(layers))
+def load_lora(adapted: Mapping[str, Any], folder: Path) -> None:
+    """Fill the models' adapters with what `save_lora` wrote of some of the same shape."""
+    stored = load_file(folder / LORA_FILE)
+    for part, model in adapted.items():
+        own = {name.removeprefix(f"{part}."): one for name, one in stored.items() if name.startswith(f"{part}.")}
+        if part == "unet":
+            own = convert_unet_state_dict_to_peft(own)
+        set_peft_model_state_dict(model, {_inside(name, model): value for name, value in own.items()})
 
 
-def _kohyas(name: str, unet: UNet2DConditionModel) -> str:
+def _layers(model: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+    """An adapter's matrices by the names that diffusers' pipelines look for."""
+    layers: dict[str, torch.Tensor] = get_peft_model_state_dict(model)
+    if not isinstance(model, ModelMixin):
+        return {_published(name, model): value for name, value in layers.items()}
+    converted: dict[str, torch.Tensor] = convert_state_dict_to_diffusers(layers)
+    # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
+    return layers if any(".lora_A." in name for name in converted) else converted
+
+
+def _published(name: str, model: Any) -> str:  # noqa: ANN401
+    """A parameter's name in published files; transformers 5 itself has left out `text_model` around a lone encoder."""
+    return f"{TEXT_MODEL}{name}" if isinstance(model, CLIPTextModel) and not name.startswith(TEXT_MODEL) else name
+
+
+def _inside(name: str, model: Any) -> str:  # noqa: ANN401
+    """A parameter's name in the model, by that in published files."""
+    return name.removeprefix(TEXT_MODEL) if isinstance(model, CLIPTextModel) else name
+
+
+def _kohyas(name: str, unet: Any) -> str:  # noqa: ANN401
     layer, dot, side = name.partition(".lora_")
     return f"{kohya.original(layer, unet) if kohya.is_sdxl(unet) else layer}{dot}{side}"
 

@@ -154,7 +154,7 @@ def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: in
     drawn = [draw(examples.batch(turns.rows(turn)), examples, seed=0, turn=turn) for turn in range(settings.steps)]
     other = copy.deepcopy(prototype)
     if method is lora:
-        lora.add_adapter(other, settings)
+        lora.add_adapters(Painter(other), settings)
     bare = Bare(other, drawn, settings)
     own = Alternating(examples, bare)
     with tempfile.TemporaryDirectory() as folder:

@@ -168,7 +168,7 @@ def test_losses_gradients_and_weights_are_those_of_a_plain_training(method, case
         ours = tiny_unet().train()
         if method is lora:
             torch.manual_seed(settings.seed)
-            lora.add_adapter(ours, settings)
+            lora.add_adapters(Painter(ours), settings)
         objective = Objective.chosen(case.scheduler, settings)
         losses = Denoising(Painter(ours), shifted, objective, settings).losses
         gradients = Gradients(accelerator, shifted, losses, settings, tmp_path)

@@ -60,11 +60,11 @@ def test_an_adapter_comes_back_bit_for_bit(unet, tmp_path):
     for one in unet.parameters():
         one.data.normal_()
     before = {name: value.clone() for name, value in unet.state_dict().items()}
-    weights.save_lora(unet, tmp_path, config=config, header={})
+    weights.save_lora({"unet": unet}, tmp_path, config=config, header={})
     for name, one in unet.named_parameters():
         if ".lora_" in name:
             one.data.zero_()
-    weights.load_lora(unet, tmp_path)
+    weights.load_lora({"unet": unet}, tmp_path)
     assert states_equal(before, unet.state_dict())
 
 
@@ -93,8 +93,8 @@ def test_an_adapter_in_kohyas_layout_is_the_same_update(unet, tmp_path, alpha):
     unet.add_adapter(config)
     for one in unet.parameters():
         one.data.normal_(std=0.1)
-    weights.save_lora(unet, tmp_path, config=config, header={})
-    weights.save_kohya(unet, tmp_path, config=config, header={"gesso_trainset_digest": "abc"})
+    weights.save_lora({"unet": unet}, tmp_path, config=config, header={})
+    weights.save_kohya({"unet": unet}, tmp_path, config=config, header={"gesso_trainset_digest": "abc"})
     update = updates(unet)
     kohya = load_file(tmp_path / weights.KOHYA_FILE)
     assert {name.partition(".")[0] for name in kohya} == set(update)

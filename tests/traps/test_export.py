@@ -32,12 +32,12 @@ def same(one, two):
 
 def exported(tiny):
     unet = tiny.unet()
-    config = lora.add_adapter(unet, SETTINGS)
+    config = lora.add_adapters(Painter(unet), SETTINGS)
     for name, one in unet.named_parameters():
         if "lora_B" in name:
             one.data.normal_()
     for save in (weights.save_lora, weights.save_kohya):
-        save(unet, tiny.folder, config=config, header={})
+        save({"unet": unet}, tiny.folder, config=config, header={})
     return updates(unet)
 
 
