@@ -6,7 +6,7 @@ Everything here is a pure function of tables that are already there, so another 
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.dedup.pairs import Edge
@@ -58,6 +58,7 @@ def select(
     rules: Mapping[str, Limit],
     dedup: Dedup,
     split: Split,
+    priors: Collection[int] = (),
 ) -> Selection:
     """Decide about every origin.
 
@@ -70,6 +71,7 @@ def select(
         rules: limits by column, in the recipe's order; the first one that fails names the reason.
         dedup: which distance makes a near-duplicate.
         split: what is held out.
+        priors: positions of the sources with class pictures, which are a split of their own.
 
     Raises:
         RecipeError: a rule is about a column of text.
@@ -98,6 +100,7 @@ def select(
     }
     kept = [_kept(measured[one], attached[one], groups) for one in sorted(attached)]
     kept = _split(kept, groups, split)
+    kept = [replace(one, split="prior") if one.origins[0]["source"] in priors else one for one in kept]
     for one in kept:
         first, *twins = eligible[one.sample_id]
         ledger[first["origin"]] = _row(first, "held_out" if one.split == "held_out" else "kept")

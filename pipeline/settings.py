@@ -5,7 +5,7 @@
 
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,6 +26,16 @@ class Rights(Part):
     attribution: str | None = Field(None, description="line to print in ATTRIBUTION.md")
 
 
+class Painted(Part):
+    """Class pictures that the base model paints into a source's folder, those that are not there yet."""
+
+    prompt: str = Field(description="what they show: the subject's class without the trigger, such as a photo of a dog")
+    count: int = Field(200, ge=1, le=100_000, description="how many; 1 to 100000 (diffusers' DreamBooth guide: 200)")
+    seed: int = Field(0, ge=0, description="of the first one; the others follow")
+    guidance: float = Field(7.5, ge=0.0, le=30.0, description="classifier-free guidance; 0 to 30")
+    steps: int = Field(25, ge=1, le=1000, description="sampler steps a picture, 1 or more")
+
+
 class Source(Part):
     """One place that pictures come from."""
 
@@ -37,6 +47,18 @@ class Source(Part):
     )
     trigger: str | None = Field(None, description="rare word that names the subject, for captions and prompts")
     repeats: int = Field(1, ge=1, le=1000, description="how often each of its pictures is seen in an epoch; 1 to 1000")
+    role: Literal["subject", "prior"] = Field(
+        "subject",
+        description="prior: class pictures, or general ones, that stand for what the model knew before and is to know "
+        "still; each step learns from some of them too, by train.prior_weight",
+    )
+    painted: Painted | None = Field(None, description="let the base model paint them; only with role: prior")
+
+    @model_validator(mode="after")
+    def _paints_priors_alone(self) -> Self:
+        if self.painted and self.role != "prior":
+            raise ValueError("painted pictures are class pictures: say role: prior")
+        return self
 
 
 class Near(Part):

@@ -11,7 +11,7 @@ from pipeline.reporting.words import number, percent
 
 SMOOTHED_SHARE = 0.05
 """Share of all steps that the smoothed training loss averages over."""
-SPLITS = {"held_out": ("held-out", 1), "train": ("training", 2)}
+SPLITS = {"held_out": ("held-out", 1), "train": ("training", 2), "prior": ("class", 3)}
 """The name and the series of a split."""
 
 

@@ -16,7 +16,7 @@ from pipeline import bootstrap, plugins
 from pipeline.manifest import Row, table_of
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps.evaluation import Evaluation
+from pipeline.steps.evaluation import SPLITS, Evaluation
 
 SAMPLES = pa.schema([("step", pa.int32()), ("prompt", pa.string()), ("seed", pa.int64()), ("png", pa.binary())])
 LOSSES = pa.schema(
@@ -66,7 +66,7 @@ def compare(losses: Sequence[Row], scores: Sequence[Row], last: int, values: Seq
     found = []
     measured = [{**row, "metric": "stable_loss", "value": row["loss"]} for row in losses] + list(values)
     for metric in dict.fromkeys(row["metric"] for row in measured):
-        for split, of in (("held_out", "held-out pictures"), ("train", "training pictures")):
+        for split, of in SPLITS.items():
             rows = [row for row in measured if (row["metric"], row["split"]) == (metric, split)]
             if pairs := _pairs(rows, ("sample_id",), "value", last):
                 found.append(_metric(metric, of, pairs))

@@ -28,6 +28,8 @@ MOST_SEEN = 100
 """The same for a model that sees pixels: they cost less, and a CLIP looks for each among all of its split."""
 
 
+SPLITS = {"held_out": "held-out pictures", "train": "training pictures", "prior": "class pictures"}
+"""The splits of a training set that a model is measured on, and what to call their pictures."""
 Compute = Callable[[Sequence[Row]], Sequence[Mapping[str, Any]]]
 
 
@@ -218,7 +220,12 @@ class Evaluation:
         columns = ("sample_id", "pixel_id", "view", "split", "caption", "transforms", "repeats")
         plain = [row for row in self._run.rows("views", columns) if row["view"] == 0]
         most = MOST_PICTURES if "losses" in self._measures else MOST_SEEN
-        return {split: [row for row in plain if row["split"] == split][:most] for split in ("train", "held_out")}
+        found = {
+            split: [row for row in plain if row["split"] == split][:most] for split in ("train", "held_out", "prior")
+        }
+        if "losses" not in self._measures or not found["prior"]:
+            del found["prior"]
+        return found
 
 
 def _long(name: str, asked: Row, made: Row) -> list[Row]:

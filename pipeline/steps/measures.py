@@ -59,7 +59,7 @@ def scores(run: Run, tools: Tools, rows: Sequence[Row], references: Sequence[Row
 def losses(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> list[Row]:
     """The stable loss of whole pictures, given by `sample_id` and `split`: its timesteps, and the loss at each."""
     scheduler, found = load_scheduler(run), defaultdict[str, list[stable_loss.Loss]](list)
-    for split in ("train", "held_out"):
+    for split in ("train", "held_out", "prior"):
         wanted = {row["sample_id"] for row in rows if row["split"] == split}
         if not wanted:
             continue

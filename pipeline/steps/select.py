@@ -53,6 +53,7 @@ def run(run: Run, tools: Tools) -> str:
         rules=recipe.select,
         dedup=recipe.dedup,
         split=recipe.split,
+        priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
     )
     ledger.check(made.ledger, origins)
     run.save("ledger", table_of(made.ledger, ledger.LEDGER))

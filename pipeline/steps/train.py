@@ -7,6 +7,7 @@ finished one is not repeated, whichever run asks.
 import functools
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 from pipeline import learning, plugins, stopping
@@ -68,7 +69,9 @@ def run(run: Run, tools: Tools) -> str:
 
 def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the method reads)
     if learning.reads_latents(run.recipe):
-        return trainset.examples(run, "train", tools)
+        prior = any(row["split"] == "prior" for row in run.rows("views", ("split",)))
+        examples = trainset.examples(run, "train", tools)
+        return replace(examples, prior=trainset.examples(run, "prior", tools)) if prior else examples
     return trainset.pixels(run, [row for row in run.rows("views") if row["split"] == "train"], tools)
 
 

@@ -1,5 +1,6 @@
 """Step: compose captions, make views, cache latents and texts, and write the training set down."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pipeline import families, learning, ledger
@@ -68,7 +69,9 @@ def run(run: Run, tools: Tools) -> str:
         encoded = [run.recipe.buckets.model_dump_json()]
     run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded})
     pictures = len({row["sample_id"] for row in train})
-    return f"{pictures} pictures in {len(train)} views to train on, {len(rows) - len(train)} held out"
+    counts = Counter(row["split"] for row in rows)
+    told = f"{pictures} pictures in {len(train)} views to train on, {counts['held_out']} held out"
+    return f"{told}, {counts['prior']} of the class" if counts["prior"] else told
 
 
 def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
@@ -115,7 +118,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
 
 
 def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
-    """The rows of one split as a UNet's method reads them: `train` with all views, `held_out` with its pictures."""
+    """The rows of one split as a UNet's method reads them: `train` with all views, others with their pictures."""
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
     rows = [row for row in run.rows("views", READ) if row["split"] == split]

@@ -71,6 +71,10 @@ class Examples(Rows, Protocol):
         """The summary that belongs to `empty_text`, P float32, where batches have summaries."""
 
     @property
+    def prior(self) -> "Examples | None":
+        """Class pictures, to be learned from beside these, where there are any."""
+
+    @property
     def scale(self) -> float:
         """Factor from shifted latents to what the UNet sees: (z - shift) * scale."""
 
@@ -104,6 +108,7 @@ class MemoryExamples:
     empty_pooled: Tensor | None = None
     time_ids: Tensor | None = None
     words: Sequence[str] = ()
+    prior: Examples | None = None
     sizes: Sequence[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +140,8 @@ class MemoryExamples:
         for tensor in (*self.moments, self.text, self.empty_text, *more):
             whole.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             whole.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        if self.prior is not None:
+            whole.update(self.prior.digest.encode())
         return whole.hexdigest()
 
     def batch(self, rows: Sequence[int]) -> Batch:

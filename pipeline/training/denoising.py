@@ -2,17 +2,20 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pipeline.training.data import Batch, Examples
-from pipeline.training.noise import draw
+from pipeline.training.data import Batch, Examples, Turns
+from pipeline.training.noise import draw, seed_of
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
 
+PRIOR = 2
+"""Marks the seed of class pictures, apart from that of the subject's."""
 FEW_POSITIONS = 1024
 """Latents of this many positions, such as 32 x 32, and fewer attend on a CPU by plain products."""
 
@@ -37,11 +40,20 @@ class Denoising:
         self.objective = self.objective.to(self.device)
 
     def losses(self, batch: Batch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
-        """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn."""
+        """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn.
+
+        Where there are class pictures, as many of them are looked at in the same turn, and each loss is l + w * p, with
+        the mean p of theirs: a step's loss is mean(l) + w * mean(p) (Ruiz et al. 2022, DreamBooth, equation 2).
+        """
+        with autocast:  # it may be entered once
+            losses = self._own(batch, turn)
+            return losses if self._prior is None else losses + self._prior.weighed(turn)
+
+    def _own(self, batch: Batch, turn: int) -> Tensor:
         drawn = draw(
             batch,
             self.examples,
-            seed=self.settings.seed,
+            seed=self.seed,
             turn=turn,
             timesteps=len(self.objective.alphas),
             noise_offset=self.settings.noise_offset,
@@ -49,10 +61,21 @@ class Denoising:
             logit=self.settings.logit,
         ).to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
-        with autocast, self._attention(drawn.latents):
+        with self._attention(drawn.latents):
             told = self.painter.told(batch, self.examples, dropped=drawn.dropped)
             answer = self.painter.unet(noisy, drawn.timesteps, **told.arguments()).sample
         return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
+
+    @cached_property
+    def seed(self) -> int:
+        """Of noise, timesteps and dropped captions."""
+        return self.settings.seed
+
+    @cached_property
+    def _prior(self) -> "_Prior | None":
+        if self.examples.prior is None or not self.settings.prior_weight:
+            return None
+        return _Prior(self.painter, self.examples.prior, self.objective, self.settings)
 
     def _attention(self, latents: Tensor) -> AbstractContextManager[None]:
         """How the UNet attends over `latents`, B x C x h x w.
@@ -63,3 +86,21 @@ class Denoising:
         """
         few = latents.device.type == "cpu" and latents[0, 0].numel() <= FEW_POSITIONS
         return sdpa_kernel(SDPBackend.MATH) if few and not self.settings.gradient_checkpointing else nullcontext()
+
+
+class _Prior(Denoising):
+    """The losses on class pictures, which have an order and a noise of their own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._turns = Turns(self.examples, batch_size=self.settings.batch_size, seed=self.seed)
+
+    @cached_property
+    def seed(self) -> int:
+        """Another stream than the subject's."""
+        return seed_of(self.settings.seed, PRIOR)
+
+    def weighed(self, turn: int) -> Tensor:
+        """The weighted mean loss of the turn's class pictures."""
+        batch = self.examples.batch(self._turns.rows(turn))
+        return self.settings.prior_weight * self._own(batch, turn).mean()

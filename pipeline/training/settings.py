@@ -9,6 +9,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "lora": {"learning_rate": 1e-4, "lr_schedule": "cosine", "warmup_steps": 0, "caption_dropout": 0.0},
     # OneTrainer's preset for Stable Diffusion 1.5: 3e-6 after 200 steps; mosaicml/diffusion: 10 % empty captions.
     "full": {"learning_rate": 3e-6, "lr_schedule": "constant", "warmup_steps": 200, "caption_dropout": 0.1},
+    # diffusers' DreamBooth guide: LoRA 1e-4 and 500 steps, all weights 5e-6 and 800 steps, both constant.
+    "dreambooth": {"learning_rate": 1e-4, "steps": 500},
+    "dreambooth, full": {"learning_rate": 5e-6, "steps": 800},
     # stabilityai/sd-vae-ft-mse trained the decoder alone, which leaves all UNets valid; the rate is that of
     # CompVis/latent-diffusion's autoencoder_kl_32x32x4: 4.5e-6 x batch 12 (its warm-up: none).
     "vae": {"learning_rate": 5e-5, "weight_decay": 0.0, "freeze": ["encoder", "quant_conv"], "ema_decay": 0.999},
@@ -104,6 +107,16 @@ class TrainSettings(BaseModel):
         description="Rescale the noise schedule so that its last step is noise alone (Lin et al. 2023), which lets "
         "a model paint very dark and very bright pictures; for models that predict v.",
     )
+    prior_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="Weight of the loss on class pictures (sources with role: prior), 0 to 100; 0: they are not "
+        "learned from.",
+    )
+    adapts: Literal["lora", "full"] = Field(
+        default="lora", description="dreambooth: what is trained, an adapter or every weight of the UNet."
+    )
     caption_dropout: float = Field(
         default=0.0,
         ge=0,
@@ -161,5 +174,8 @@ class TrainSettings(BaseModel):
     def _fill_defaults_of_method(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
+        method = values.get("method", "lora")
+        if method == "dreambooth" and values.get("adapts") == "full":
+            method = "dreambooth, full"
         own = {"learning_rate": 1.0} if values.get("optimizer") == "prodigy" else {}
-        return {**DEFAULTS.get(values.get("method", "lora"), {}), **own, **values}
+        return {**DEFAULTS.get(method, {}), **own, **values}

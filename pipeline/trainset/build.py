@@ -23,7 +23,7 @@ MANIFEST = pa.schema(
         ("transforms", pa.string()),  # JSON of the transforms that the caption allows; [] for view 0
         ("refused", pa.list_(pa.string())),  # the transforms it does not allow, with the reason
         ("caption", pa.string()),
-        ("split", pa.string()),  # train or held_out
+        ("split", pa.string()),  # train, held_out or prior
         ("repeats", pa.int32()),
         ("origins", pa.list_(pa.string())),  # eligible ones only
         ("licenses", pa.list_(pa.string())),
@@ -99,7 +99,8 @@ def _card(rows: Sequence[Row], title: str, named: str, provenance: Mapping[str, 
         f"# Training set {_plain(title)}",
         "",
         f"Digest `{named}`. {len(pictures)} pictures in {len(rows)} views:",
-        f"{splits['train']} to train on, {splits['held_out']} held out and never trained on.",
+        f"{splits['train']} to train on, {splits['held_out']} held out and never trained on"
+        + (f", {splits['prior']} of the class." if splits["prior"] else "."),
         "",
         "## Licences",
         *(f"- {_plain(license_)}: {count} pictures" for license_, count in sorted(licenses.items())),

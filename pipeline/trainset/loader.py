@@ -18,7 +18,7 @@ from torch import Tensor
 from pipeline.errors import GessoError
 from pipeline.manifest import Row, sound
 from pipeline.stage import Stored
-from pipeline.training.data import Batch
+from pipeline.training.data import Batch, Examples
 
 IN_MEMORY_BYTES = 2 * 2**30
 """Moments, and as much again of texts, up to this many bytes stay in memory; beyond that, the latest read."""
@@ -71,7 +71,7 @@ class ParquetExamples:
     `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
     one; it is None where text encoders are at work in each step. For SDXL `crops` has the rows of `latents`, and texts
     have summaries; `nothing_is_zeros` says what stands for no caption. `limit` bounds the bytes that latents, and again
-    texts, take in memory.
+    texts, take in memory. `prior` are the class pictures that belong to them.
     """
 
     rows: Sequence[Row]
@@ -83,6 +83,7 @@ class ParquetExamples:
     limit: int = IN_MEMORY_BYTES
     crops: Stored | None = None
     nothing_is_zeros: bool = False
+    prior: Examples | None = None
 
     @cached_property
     def sizes(self) -> Sequence[tuple[int, int]]:

@@ -1,13 +1,14 @@
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from pipeline.training.data import MemoryExamples
+from pipeline.training.data import MemoryExamples, Turns
 from pipeline.training.denoising import Denoising
-from pipeline.training.noise import draw
+from pipeline.training.noise import draw, seed_of
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
@@ -71,3 +72,45 @@ def test_the_number_format_is_for_the_models_own_pass_alone(examples):
         examples.batch([0]), 0, Watch()
     )
     assert seen == ["in", "model", "out"]
+
+
+def losses(unet, examples, *, turn=5, **changes):
+    chosen = TrainSettings(seed=4, batch_size=2, **changes)
+    denoising = Denoising(Painter(unet), examples, Objective.of(DDPMScheduler()), chosen)
+    return denoising.losses(examples.batch([0, 2]), turn, nullcontext())
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_class_pictures_weigh_in_as_a_mean_of_their_own(examples, weight):
+    draws = torch.Generator().manual_seed(2)
+    prior = MemoryExamples(
+        torch.randn(4, 8, 4, 4, generator=draws), torch.randn(4, 77, 2, generator=draws), torch.zeros(77, 2), scale=0.5
+    )
+    both = replace(examples, prior=prior)
+    alone = losses(Unet(), examples)
+    # the class pictures' own training, with the seed and the order that they have
+    other = TrainSettings(seed=seed_of(4, 2), batch_size=2)
+    rows = Turns(prior, batch_size=2, seed=other.seed).rows(5)
+    theirs = Denoising(Painter(Unet()), prior, Objective.of(DDPMScheduler()), other).losses(
+        prior.batch(rows), 5, nullcontext()
+    )
+    found = losses(Unet(), both, prior_weight=weight)
+    assert torch.allclose(found.mean(), alone.mean() + weight * theirs.mean(), atol=1e-6)
+    assert torch.equal(losses(Unet(), both, prior_weight=0.0), alone)
+    assert both.digest != examples.digest
+
+
+def test_every_class_picture_comes_once_an_epoch(examples):
+    seen = []
+
+    class Watched(MemoryExamples):
+        def batch(self, rows):
+            seen.extend(rows)
+            return super().batch(rows)
+
+    watched = Watched(torch.zeros(5, 8, 4, 4), torch.zeros(5, 77, 2), torch.zeros(77, 2), scale=0.5)
+    both = replace(examples, prior=watched)
+    denoising = Denoising(Painter(Unet()), both, Objective.of(DDPMScheduler()), TrainSettings(batch_size=1))
+    for turn in range(10):
+        denoising.losses(both.batch([0]), turn, nullcontext())
+    assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
