@@ -21,7 +21,7 @@ def reads_latents(recipe: Recipe) -> bool:
 
 def reads_captions(recipe: Recipe) -> bool:
     """Whether text encoders are at work in each step of the training, so that captions are not cached as embeddings."""
-    return reads_latents(recipe) and recipe.train.text_encoder
+    return reads_latents(recipe) and (recipe.train.text_encoder or bool(_facts(recipe).get("READS_CAPTIONS")))
 
 
 def part(recipe: Recipe) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers.loaders import TextualInversionLoaderMixin
 from torch import Tensor, nn
 
 from pipeline.training.data import Batch, Examples
@@ -43,7 +44,9 @@ class TextEncoders(nn.Module):
         """Hidden states, B x 77 x D, and summaries, B x P or None; captions are padded, and cut, to 77 tokens."""
         hidden, pooled = [], None
         for name, encoder in self.encoders.items():
-            made = self.tokenizers[name](list(captions), padding="max_length", truncation=True, return_tensors="pt")
+            # a word of several vectors stands for all of them, as in a pipeline's prompts
+            words = TextualInversionLoaderMixin().maybe_convert_prompt(list(captions), self.tokenizers[name])
+            made = self.tokenizers[name](words, padding="max_length", truncation=True, return_tensors="pt")
             ids = made.input_ids.to(encoder.device)
             if self.penultimate:
                 answer = encoder(ids, output_hidden_states=True)

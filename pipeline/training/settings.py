@@ -12,6 +12,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     # diffusers' DreamBooth guide: LoRA 1e-4 and 500 steps, all weights 5e-6 and 800 steps, both constant.
     "dreambooth": {"learning_rate": 1e-4, "steps": 500},
     "dreambooth, full": {"learning_rate": 5e-6, "steps": 800},
+    # diffusers' textual inversion guide: 5e-4 without warm-up and 3000 steps; Gal et al. 2022 decay nothing.
+    "textual_inversion": {"learning_rate": 5e-4, "steps": 3000, "weight_decay": 0.0},
     # stabilityai/sd-vae-ft-mse trained the decoder alone, which leaves all UNets valid; the rate is that of
     # CompVis/latent-diffusion's autoencoder_kl_32x32x4: 4.5e-6 x batch 12 (its warm-up: none).
     "vae": {"learning_rate": 5e-5, "weight_decay": 0.0, "freeze": ["encoder", "quant_conv"], "ema_decay": 0.999},
@@ -152,6 +154,15 @@ class TrainSettings(BaseModel):
     )
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="LoRA: share of inputs of the update set to 0, 0 to below 1."
+    )
+    placeholder: str = Field(
+        default="",
+        pattern=r"^(<[a-z0-9-]{1,40}>)?$",
+        description="textual_inversion: the new word, such as <my-robot>; captions and prompts name the subject so.",
+    )
+    vectors: int = Field(default=1, ge=1, le=32, description="textual_inversion: vectors of the new word, 1 to 32.")
+    initial_words: str = Field(
+        default="a", min_length=1, description="textual_inversion: what the new word's vectors begin as, such as dog."
     )
     target_modules: tuple[str, ...] = Field(
         default=("to_q", "to_k", "to_v", "to_out.0"),
