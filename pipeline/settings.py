@@ -29,7 +29,10 @@ class Rights(Part):
 class Painted(Part):
     """Class pictures that the base model paints into a source's folder, those that are not there yet."""
 
-    prompt: str = Field(description="what they show: the subject's class without the trigger, such as a photo of a dog")
+    prompts: tuple[str, ...] = Field(
+        min_length=1,
+        description="what they show, in turn: the subject's class without the trigger, such as a photo of a dog",
+    )
     count: int = Field(200, ge=1, le=100_000, description="how many; 1 to 100000 (diffusers' DreamBooth guide: 200)")
     seed: int = Field(0, ge=0, description="of the first one; the others follow")
     guidance: float = Field(7.5, ge=0.0, le=30.0, description="classifier-free guidance; 0 to 30")

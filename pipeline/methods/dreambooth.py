@@ -40,7 +40,7 @@ def train(
             "there are no class pictures",
             field="train.prior_weight",
             value=settings.prior_weight,
-            remedy="Add a source with role: prior (with painted: {prompt: a photo of a dog} the base model paints "
+            remedy="Add a source with role: prior (with painted: {prompts: [a photo of a dog]} the base model paints "
             "them), or train without by train.prior_weight=0.",
         )
     if settings.adapts == "lora":

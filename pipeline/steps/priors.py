@@ -54,15 +54,19 @@ def _paint(recipe: Recipe, painted: Painted, folder: Path, numbers: Sequence[int
         part = numbers[start : start + AT_ONCE]
         pictures = sampling.sample(
             pipe,
-            [(painted.prompt, painted.seed + number) for number in part],
+            [(_prompt(painted, number), painted.seed + number) for number in part],
             steps=painted.steps,
             guidance=painted.guidance,
             size=recipe.buckets.resolution,
         )
         for number, pixels in zip(part, pictures, strict=True):
-            write_bytes(_file(folder, number).with_suffix(".txt"), f"{painted.prompt}\n".encode())
+            write_bytes(_file(folder, number).with_suffix(".txt"), f"{_prompt(painted, number)}\n".encode())
             write_bytes(_file(folder, number), imaging.encode_png(pixels))
     tools.progress("class pictures", len(numbers), len(numbers))
+
+
+def _prompt(painted: Painted, number: int) -> str:
+    return painted.prompts[number % len(painted.prompts)]
 
 
 def _file(folder: Path, number: int) -> Path:

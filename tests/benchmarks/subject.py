@@ -1,12 +1,13 @@
-"""What a LoRA on eight pictures of a subject gains and costs, as a judge sees it that knows the subject.
+"""What a method gains and costs on eight pictures of a subject, as a judge sees it that knows the subject.
 
-python tests/benchmarks/subject.py [--subject robot] [--pictures 8] [--steps N] [--record]
+python tests/benchmarks/subject.py [--method lora] [--subject robot] [--pictures 8] [--steps N] [--grid FILE] [--record]
 
 The subject is in no training of the starter models. A recipe trains on a few drawn pictures of it, captioned `a sks
 robot <place> on <ground>`. Before and after, the same prompts are painted with the same seeds: `gain` is the share of
 pictures of `a sks robot ...` in which the judge sees the subject; `cost` is, for held-out prompts without the trigger,
 the share that shows each attribute that is asked for. Differences are after minus before with their 95 % interval,
-paired by prompt. About 6 minutes on two cores.
+paired by prompt. The grid shows what was learned from, then some prompts with the trigger before and after, then some
+without before and after. About 6 minutes on two cores.
 """
 
 import argparse
@@ -21,106 +22,157 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import StableDiffusionPipeline
+import numpy as np
 from PIL import Image
 
-from pipeline import bootstrap, plan
+from pipeline import bootstrap, models, plan, plugins
 from pipeline.model_files import locate
 from pipeline.recipe import Recipe, parse
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.starter import judge, pictures, quality
+from pipeline.starter import judge, pictures, quality, scene, wording
 from pipeline.starter.collection import body
+from pipeline.starter.drawing import Pixels
 from pipeline.starter.scene import COLORS, PLACES
+from pipeline.steps import measures
 from pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
+SHOWN = 8
+"""Pictures in a row of the grid."""
 MOST_LOST = 0.05
 """Of the prompts without the trigger, that may lose an attribute."""
-PROMPTS = 100
-TRIGGER = "sks"
+PROMPTS, PRIORS = 100, 96
+TRIGGER, WORD = "sks", "<sks>"
+INSIDE = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"]
+SHARED: dict[str, Any] = {"batch_size": 8, "rank": 8, "target_modules": INSIDE}
+METHODS: dict[str, dict[str, Any]] = {
+    "lora": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
+    "lora-text": {"method": "lora", "steps": 300, "learning_rate": 1e-3, "text_encoder": True},
+    "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3},
+    "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3, "prior_weight": 0.0},
+    "dreambooth-full": {"method": "dreambooth", "adapts": "full", "steps": 300, "learning_rate": 1e-4},
+    "full": {"method": "full", "steps": 300, "learning_rate": 1e-4, "warmup_steps": 20},
+    "textual-inversion": {
+        "method": "textual_inversion",
+        "steps": 600,
+        "learning_rate": 5e-3,
+        "placeholder": WORD,
+        "vectors": 4,
+        "initial_words": "a gray square with a gray circle",
+    },
+}
+"""Settings of `train` by the name of what is tried."""
 
 
-def recipe(photos: Path, subject: str, steps: int) -> Recipe:
+def name_of(method: str, subject: str) -> str:
+    """What captions and prompts call the subject."""
+    return f"a {WORD}" if method == "textual-inversion" else f"a {TRIGGER} {subject}"
+
+
+def recipe(photos: Path, subject: str, method: str, steps: int | None) -> Recipe:
     """A recipe that learns the subject from the pictures in `photos`."""
-    source = {"path": str(photos), "class": subject, "trigger": TRIGGER, "rights": {"license": "CC0-1.0"}}
+    word = WORD if method == "textual-inversion" else TRIGGER
+    shared = {"rights": {"license": "CC0-1.0"}}
+    sources: list[dict[str, Any]] = [{**shared, "path": str(photos), "class": subject, "trigger": word}]
+    if method.startswith("dreambooth"):
+        known = [wording.caption(scene.scene(number, held_out=False), seed=number) for number in range(PRIORS)]
+        painted = {"prompts": known, "count": PRIORS, "guidance": quality.GUIDANCE, "steps": quality.STEPS}
+        sources.append({**shared, "path": str(photos.parent / "class"), "role": "prior", "painted": painted})
+    chosen = {**SHARED, **METHODS[method], **({"steps": steps} if steps else {})}
+    every = chosen["steps"]
     return parse(
         {
             "name": "subject",
-            "sources": [source],
+            "sources": sources,
             "rights": {"allow": ["CC0-1.0"]},
             "dedup": {"near": None},
             "split": {"held_out": 0.0},
-            "caption": {"compose": "a {trigger} {class} {body}"},
+            "caption": {"prefer_sidecar": True},
             "augment": {"views": 4, "transforms": [{"RandomBrightnessContrast": {"p": 0.5}}]},
             "buckets": {"resolution": 64, "step": 8},
-            "train": {
-                "method": "lora",
-                "rank": 8,
-                "target_modules": ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"],
-                "steps": steps,
-                "batch_size": 8,
-                "learning_rate": 1e-3,
-                "checkpoint_every": steps,
-            },
-            "evaluate": {"prompts": [f"a {TRIGGER} {subject} on a blue background"], "seeds": [1]},
+            "train": {**chosen, "checkpoint_every": every},
+            "evaluate": {"prompts": [f"{name_of(method, subject)} on a blue background"], "seeds": [1]},
         }
     )
 
 
-def train(root: Path, subject: str, count: int, steps: int) -> tuple[Path, float]:
-    """Draw the pictures and run the recipe; the folder of the adapter, and the seconds."""
+def train(root: Path, subject: str, method: str, count: int, steps: int | None) -> tuple[models.Painter, float]:
+    """Draw the pictures and run the recipe; what paints then, and the seconds."""
     photos = root / "photos"
     photos.mkdir()
     for number in range(count):
         drawn = pictures.subject(subject, 500 + number)
         Image.fromarray(drawn.pixels).save(photos / f"{number}.png")
-        words = body(drawn.scene).removeprefix(f"a {subject} ")
-        (photos / f"{number}.txt").write_text(words + "\n", encoding="utf-8")
+        words = f"{name_of(method, subject)} {body(drawn.scene).removeprefix(f"a {subject} ")}"
+        (photos / f"{number}.txt").write_text(f"{words}\n", encoding="utf-8")
     began, workspace = time.monotonic(), Workspace.create(root / "work")
-    made = Run.create(workspace, recipe(photos, subject, steps), command="subject")
+    chosen = recipe(photos, subject, method, steps)
+    made = Run.create(workspace, chosen, command="subject")
+    tools = Tools(workspace, workers=1)
     for step in plan.ALL_STEPS:
-        plan.do(made, step, Tools(workspace, workers=1))
+        plan.do(made, step, tools)
     training = made.json("training")
-    return workspace.root / "trainings" / training["folder"] / training["weights"], time.monotonic() - began
+    folder = workspace.root / "trainings" / training["folder"] / training["weights"]
+    learned = plugins.load("methods", chosen.train.method, field="--method")
+    return learned.load(measures.load_base(made, tools), folder), time.monotonic() - began
 
 
-def seen(pipe: StableDiffusionPipeline, seer: judge.Judge, subject: str) -> dict[str, list[float]]:
-    """Whether the judge sees what each prompt asks for: the subject, and without the trigger each attribute."""
+def seen(pipe: Any, seer: judge.Judge, subject: str, called: str) -> tuple[dict[str, list[float]], list[Pixels]]:
+    """Whether the judge sees what each prompt asks for: the subject, and without the trigger each attribute.
+
+    Beside it some of the pictures, with the trigger and without.
+    """
     asked = [
-        f"a {TRIGGER} {subject} {place} on a {color} background"
+        f"{called} {place} on a {color} background"
         for place in PLACES
         for color in COLORS
         if color not in ("orange", "gray")  # "an orange"; the robot's own colour
     ]
-    shown = seer.look(quality.paint_prompts(pipe, asked))
+    painted = quality.paint_prompts(pipe, asked)
+    shown = seer.look(painted)
     found = {"subject": [float(one["shape"] == subject) for one in shown]}
     scenes = quality.held_out(1, PROMPTS)
-    for one, said in zip(scenes, seer.look(quality.paint(pipe, scenes)), strict=True):
+    others = quality.paint(pipe, scenes)
+    for one, said in zip(scenes, seer.look(others), strict=True):
         truth = judge.truth(one)
         for name in quality.ALONE:
             found.setdefault(name, []).append(float(truth[name] == said[name]))
-    return found
+    return found, [*painted[:: len(painted) // SHOWN][:SHOWN], *others[:SHOWN]]
+
+
+def save_grid(path: Path, subject: str, before: list[Pixels], after: list[Pixels]) -> None:
+    """Rows of pictures: learned from, with the trigger before and after, without before and after."""
+    learned = [pictures.subject(subject, 500 + number).pixels for number in range(SHOWN)]
+    rows = [learned, before[:SHOWN], after[:SHOWN], before[SHOWN:], after[SHOWN:]]
+    whole = np.concatenate([np.concatenate([resized(one) for one in row], axis=1) for row in rows])
+    Image.fromarray(whole).save(path, optimize=True)
+
+
+def resized(picture: Pixels) -> Pixels:
+    """At 96 px."""
+    return np.asarray(Image.fromarray(picture).resize((96, 96), Image.Resampling.LANCZOS))
 
 
 def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=METHODS, default="lora", help="how it is learned")
     parser.add_argument("--subject", choices=pictures.SUBJECTS, default="robot", help="what is learned")
     parser.add_argument("--pictures", type=int, default=8, help="pictures to learn it from")
-    parser.add_argument("--steps", type=int, default=300, help="steps of the training")
+    parser.add_argument("--steps", type=int, help="steps of the training, if not the method's")
+    parser.add_argument("--grid", type=Path, help="where to write pictures, as PNG")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/subject.jsonl")
     asked = parser.parse_args()
     base = locate("starter")
     seer = judge.load(base.parent / "judge")
-    pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32, local_files_only=True)
-    pipe.set_progress_bar_config(disable=True)
+    called = name_of(asked.method, asked.subject)
     with tempfile.TemporaryDirectory() as root:
-        weights, seconds = train(Path(root), asked.subject, asked.pictures, asked.steps)
-        before = seen(pipe, seer, asked.subject)
-        pipe.load_lora_weights(weights)
-        after = seen(pipe, seer, asked.subject)
+        painter, seconds = train(Path(root), asked.subject, asked.method, asked.pictures, asked.steps)
+        before, some = seen(models.load_pipeline("starter"), seer, asked.subject, called)
+        after, others = seen(models.load_pipeline("starter", painter=painter), seer, asked.subject, called)
+    if asked.grid:
+        save_grid(asked.grid, asked.subject, some, others)
     compared: dict[str, Any] = {
         name: {
             "before": round(sum(before[name]) / len(before[name]), 3),
@@ -132,9 +184,10 @@ def main() -> None:
     told = {
         "name": "subject",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "method": asked.method,
         "subject": asked.subject,
         "pictures": asked.pictures,
-        "steps": asked.steps,
+        "settings": METHODS[asked.method] | ({"steps": asked.steps} if asked.steps else {}),
         "gain": compared.pop("subject"),
         "cost": compared,
         "most_lost": MOST_LOST,

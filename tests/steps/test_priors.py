@@ -10,7 +10,8 @@ from pipeline.recipe import parse
 from pipeline.steps import priors
 
 TRAIN = {"method": "dreambooth", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "learning_rate": 1e-3, "rank": 4}
-SCHOOL = {"prompt": "a red circle on a blue background", "count": 5, "steps": 2, "guidance": 2.0}
+ASKED = ["a red circle on a blue background", "a green star"]
+SCHOOL = {"prompts": ASKED, "count": 5, "steps": 2, "guidance": 2.0}
 
 
 @pytest.fixture
@@ -29,14 +30,14 @@ def test_class_pictures_are_painted_measured_learned_and_measured_again(begun, s
     files = painted(tmp_path / "class")
     assert len(files) == 5
     (folder,) = {path.parent for path in files}
-    assert (tmp_path / "class" / folder / "00003.txt").read_text() == SCHOOL["prompt"] + "\n"
+    assert (tmp_path / "class" / folder / "00003.txt").read_text() == f"{ASKED[1]}\n"
     shown = [np.asarray(Image.open(tmp_path / "class" / path)) for path in files]
     assert {one.shape for one in shown} == {(64, 64, 3)}
     assert len({one.tobytes() for one in shown}) == 5
     # they go the way of all pictures: origin, ledger, caption, latents; but they are a split of their own
     assert all(made.ledger[f"{number:05d}.png"]["state"] == "kept" for number in range(5))
     rows = [row for row in made.run.rows("views") if row["split"] == "prior"]
-    assert [row["caption"] for row in rows] == [SCHOOL["prompt"]] * 5
+    assert sorted(row["caption"] for row in rows) == sorted([ASKED[0]] * 3 + [ASKED[1]] * 2)
     assert {row["view"] for row in rows} == {0}
     assert "5 of the class" in made.said["trainset"]
     assert made.run.json("training")["method"] == "dreambooth"
@@ -66,7 +67,7 @@ def _pixels(data):
 
 @pytest.mark.parametrize(
     "change",
-    [{"prompt": "a blue square"}, {"guidance": 3.0}, {"steps": 3}, {"seed": 9}],
+    [{"prompts": ("a blue square",)}, {"guidance": 3.0}, {"steps": 3}, {"seed": 9}],
     ids=str,
 )
 def test_what_decides_them_names_their_folder_and_their_number_does_not(begun, sources, change):
