@@ -93,7 +93,7 @@ def test_a_caption_by_a_person_measures_its_own_picture_of_the_base_model_again(
     made.go("review", "trainset")
     counts = spied(monkeypatch)
     evaluation = Evaluation(made.run, Tools(made.run.workspace, workers=1), made.run.training)
-    evaluation.step(0, lambda: models.load_trainable("unet", models.locate("starter")))
+    evaluation.step(0, lambda: models.load_painter("starter"))
     assert counts == {"losses": 1}
     assert evaluation.has(0)
     assert not evaluation.has(2)

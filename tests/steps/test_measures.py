@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_metric(finished, tools):
 def test_losses_are_of_the_pictures_that_are_asked_for_each_on_its_own_side(finished, tools):
     pictures = [row for row in finished.run.rows("views") if row["view"] == 0]
     asked = [next(row for row in pictures if row["split"] == split) for split in ("held_out", "train")]
-    rows = measures.losses(finished.run, tools, models.load_trainable("unet", models.locate("starter")), asked)
+    rows = measures.losses(finished.run, tools, models.load_painter("starter"), asked)
     found = {
         (picture["sample_id"], timestep): loss
         for picture, row in zip(asked, rows, strict=True)

@@ -13,7 +13,9 @@ def test_what_is_left_out_follows_the_method():
 
 @pytest.mark.parametrize("method", DEFAULTS)
 def test_what_is_written_out_reads_back_the_same(method):
-    settings = TrainSettings(method=method, alpha=3)
+    name, _, adapts = method.partition(", ")
+    settings = TrainSettings(method=name, alpha=3, **({"adapts": adapts} if adapts else {}))
+    assert settings.learning_rate == DEFAULTS[method]["learning_rate"]
     assert TrainSettings(**settings.model_dump(mode="json")) == settings
     assert TrainSettings.model_validate(settings) == settings
 

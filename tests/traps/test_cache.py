@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ class Numbered(torch.nn.Module):
     """Stands for VAE, text encoder and tokenizer: what it encodes is the number that the picture or caption shows."""
 
     device, dtype, model_max_length = torch.device("cpu"), torch.float32, 77
+    added_tokens_encoder: ClassVar[dict[str, int]] = {}
+    tokenize = staticmethod(str.split)
 
     def encode(self, pixels):
         grey = (pixels[:, 0, 0, 0] * 127.5 + 127.5).round()

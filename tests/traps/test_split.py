@@ -19,13 +19,14 @@ PICTURES = range(NUMBER)
 PAIRS = st.sets(
     st.tuples(st.sampled_from(PICTURES), st.sampled_from(PICTURES)).filter(lambda pair: pair[0] < pair[1]), max_size=6
 )
+PLAIN = {"source": 0, "license": "CC0-1.0", "sidecar": None, "error": None}
 RULES = {"sharpness__score": Limit(min=0.2)}
 
 
 def choose(pairs, seed, *, present=PICTURES, blurred=(), held_out=0.4):
     """Selection of the pictures present, of which those of a pair look alike."""
     origins = [
-        {"origin": f"{one}.png", "sample_id": f"s{one}", "license": "CC0-1.0", "sidecar": None, "error": None}
+        {**PLAIN, "origin": f"{one}.png", "sample_id": f"s{one}"}
         for one in present
     ]
     samples = [
