@@ -104,7 +104,7 @@ def train(root: Path, subject: str, method: str, count: int, steps: int | None) 
     for number in range(count):
         drawn = pictures.subject(subject, 500 + number)
         Image.fromarray(drawn.pixels).save(photos / f"{number}.png")
-        words = f"{name_of(method, subject)} {body(drawn.scene).removeprefix(f"a {subject} ")}"
+        words = f"{name_of(method, subject)} {body(drawn.scene).removeprefix(f'a {subject} ')}"
         (photos / f"{number}.txt").write_text(f"{words}\n", encoding="utf-8")
     began, workspace = time.monotonic(), Workspace.create(root / "work")
     chosen = recipe(photos, subject, method, steps)

@@ -25,10 +25,7 @@ RULES = {"sharpness__score": Limit(min=0.2)}
 
 def choose(pairs, seed, *, present=PICTURES, blurred=(), held_out=0.4):
     """Selection of the pictures present, of which those of a pair look alike."""
-    origins = [
-        {**PLAIN, "origin": f"{one}.png", "sample_id": f"s{one}"}
-        for one in present
-    ]
+    origins = [{**PLAIN, "origin": f"{one}.png", "sample_id": f"s{one}"} for one in present]
     samples = [
         {
             "sample_id": f"s{one}",
