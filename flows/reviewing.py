@@ -1,64 +1,120 @@
 """`gesso review`: captions out to a spreadsheet, decisions back in."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import getpass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.progress import Progress
 from pipeline import imaging
-from pipeline.errors import InputError, PictureError
+from pipeline.errors import InputError, PictureError, ReviewError
+from pipeline.review import agreement, columns, conflicts, journal, order, table, telling
 from pipeline.review import apply as merging
-from pipeline.review import journal, table
+from pipeline.review.apply import Applying, Changes
+from pipeline.review.order import Wanted
 from pipeline.review.rows import ReviewRow
+from pipeline.review.table import Reading
 from pipeline.run import Run
 from pipeline.steps.review import rows_of
+from pipeline.workspace import write_bytes
 
 THUMBNAIL_SIDE = 256
+EVERYTHING = Wanted()
+KEPT = "files"
+"""The folder beside the journals where applied files are kept."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A review file that was written."""
+    """Review files that were written: each path with its number of captions."""
 
     run: Run
-    path: Path
-    captions: int
+    files: dict[Path, int]
 
     def value(self) -> dict[str, Any]:
-        """For a script: `run`, `file` and the number of `captions`."""
-        return {"run": self.run.id, "file": str(self.path), "captions": self.captions}
+        """For a script: `run`, `files` and the number of `captions` in them."""
+        return {"run": self.run.id, "files": list(map(str, self.files)), "captions": sum(self.files.values())}
 
     def words(self) -> str:
         """What was written, and what to do next."""
-        return (
-            f"{self.captions} captions written to {self.path}. Edit the column caption, or write accept, keep or drop "
-            f"in the column decision, then: gesso review apply {self.run.workspace.root} {self.path}"
+        told = [f"{count} captions written to {path}" for path, count in self.files.items()]
+        words = ", ".join(columns.WORDS)
+        return "\n".join(told) + (
+            f". Edit the column caption, or write {words} in the column decision, then: "
+            f"gesso review apply {self.run.workspace.root} {next(iter(self.files))}"
         )
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What a reviewed file changes, and how many decisions of it were written down: none in a dry run."""
+class Found:
+    """A reviewed file that was read and compared with what stands; nothing is applied yet."""
 
     run: Run
-    changes: merging.Changes
-    decisions: int
-    dry_run: bool
-
-    def value(self) -> dict[str, Any]:
-        """For a script: `run`, `dry_run`, `applied`, and captions by kind: `edited`, `accepted`, ... and `stale`."""
-        kinds: dict[str, int] = {kind: self.changes.count(kind) for kind in merging.KINDS}
-        rest = {"unchanged": self.changes.unchanged, "stale": len(self.changes.stale)}
-        return {"run": self.run.id, "dry_run": self.dry_run, "applied": self.decisions, **kinds, **rest}
+    path: Path
+    reading: Reading
+    changes: Changes
+    reviewer: str
+    instead_of: tuple[str, ...]
 
     def words(self) -> str:
-        """What changes, old above new, and whether it was applied."""
+        """What was read, then what would change, old above new."""
+        told = [f"Read {self.path}: {self.reading.words()}"]
+        if self.instead_of:
+            told.append(f"Rows of {', '.join(self.instead_of)} are taken as {self.reviewer}'s (--reviewer)")
+        return "\n".join([*told, telling.render(self.changes)])
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a reviewed file changed, and how many decisions of it were written down: none in a dry run."""
+
+    found: Found
+    decisions: int
+    dry_run: bool
+    batch: str | None = None
+    conflicts: Path | None = None
+
+    def value(self) -> dict[str, Any]:
+        """For a script: `run`, `dry_run`, `applied`, `batch`, and captions by kind: `edited`, `accepted`, and so on."""
+        found = self.found.changes
+        kinds: dict[str, int] = {kind: found.count(kind) for kind in merging.KINDS}
+        rest = {"unchanged": found.unchanged, "conflicts": len(found.conflicts), "repaired": len(found.repaired)}
+        told = {"run": self.found.run.id, "dry_run": self.dry_run, "applied": self.decisions, "batch": self.batch}
+        return {**told, **kinds, **rest}
+
+    def words(self) -> str:
+        """Whether it was applied, and how to take it back."""
+        root = self.found.run.workspace.root
         if self.dry_run:
-            last = "nothing was applied (--dry-run)"
-        else:
-            last = f"{self.decisions} decisions applied" if self.decisions else "no change"
-        return f"{merging.render(self.changes)}\n{last}"
+            return "nothing was applied (--dry-run)"
+        told = []
+        if self.conflicts:
+            told.append(
+                f"{len(self.found.changes.conflicts)} conflicts are set aside in {self.conflicts}: decide there, then "
+                f"gesso review apply {root} {self.conflicts}"
+            )
+        if self.decisions:
+            told.append(f"{self.decisions} decisions applied; to take them back: gesso review undo {root}")
+        return "\n".join(told) or "no change"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """A batch of decisions that counts no more."""
+
+    batch: str
+    decisions: int
+    kept: Path | None
+
+    def value(self) -> dict[str, Any]:
+        """For a script: `batch`, `decisions` and the `file` that was applied."""
+        return {"batch": self.batch, "decisions": self.decisions, "file": str(self.kept) if self.kept else None}
+
+    def words(self) -> str:
+        """What was taken back, and where the file is."""
+        told = f"{self.decisions} decisions of {self.batch} were taken back"
+        return f"{told}; the file is kept: {self.kept}" if self.kept else told
 
 
 def thumbnails(
@@ -87,7 +143,7 @@ def captioned(run: Run) -> list[ReviewRow]:
     Raises:
         InputError: the run ended before it captioned anything.
     """
-    if not run.rows("captions"):
+    if not run.rows("captions", ("sample_id",)):
         raise InputError(
             "this run has no captions to review",
             field="--run",
@@ -97,31 +153,159 @@ def captioned(run: Run) -> list[ReviewRow]:
     return rows_of(run)
 
 
-def export(run: Run, path: Path, *, replace: bool) -> Exported:
-    """Write the review file and its folder of thumbnails.
+def export(
+    run: Run,
+    path: Path,
+    *,
+    replace: bool,
+    wanted: Wanted = EVERYTHING,
+    assign: Sequence[str] = (),
+    overlap: float = 0.0,
+) -> Exported:
+    """Write the review file, or one for each reviewer in `assign`, with their pictures; the worst come first.
 
     Raises:
         InputError: there is nothing to review.
-        ReviewError: the file is there already and `replace` is False.
+        ReviewError: a file is there already and `replace` is False, or a reviewer's name cannot be a file's.
     """
-    rows = captioned(run)
+    rows = wanted.of(order.ordered(captioned(run)))
+    batches = order.assigned(rows, [journal.checked(one) for one in assign], overlap=overlap) if assign else {"": rows}
+    files = {path.with_name(f"{path.stem}.{who}{path.suffix}") if who else path: who for who in batches}
+    for one in files:
+        table.check_place(one, replace=replace)
     with Progress() as shown:
         pictures = thumbnails(run, [row.sample_id for row in rows], progress=shown.stage)
-    table.export_csv(rows, path, thumbnails=pictures, replace=replace)
-    return Exported(run, path, len(rows))
+    for one, who in files.items():
+        table.export(batches[who], one, thumbnails=pictures, reviewer=who, replace=replace)
+    return Exported(run, {one: len(batches[who]) for one, who in files.items()})
 
 
-def apply(
-    run: Run, path: Path, *, reviewer: str, dry_run: bool = False, accept_rest: bool = False, force: bool = False
-) -> Applied:
-    """Check a reviewed file and apply all of it, or nothing.
+def look(run: Run, path: Path, *, reviewer: str | None = None, accept_rest: bool = False, as_is: bool = False) -> Found:
+    """Read a reviewed file and compare it with what stands. `reviewer` is whose all of it is; None goes by its rows.
 
     Raises:
         InputError: there is nothing to review.
         ReviewError: the file cannot be read, or a row of it cannot be applied.
     """
-    rows = captioned(run)
-    edited = table.read_csv(path)
-    found = merging.changes(rows, edited, reviewer=reviewer, at=journal.now(), accept_rest=accept_rest, name=str(path))
-    count = 0 if dry_run else merging.apply(found, run.workspace.decisions, force=force)
-    return Applied(run, found, count, dry_run)
+    rows, folder = captioned(run), run.workspace.decisions
+    said = journal.load(folder)
+    reading = table.read(path)
+    who = reviewer or getpass.getuser()
+    contested = {one.pixel_id for one in conflicts.waiting(folder, said)}
+    how = Applying(
+        who, journal.now(), override=reviewer is not None, accept_rest=accept_rest, as_is=as_is, contested=contested
+    )
+    others = sorted({row.reviewer for row in reading.rows} - {"", who}) if reviewer else []
+    return Found(run, path, reading, merging.changes(rows, reading.rows, said, how, name=str(path)), who, tuple(others))
+
+
+def apply(found: Found, *, dry_run: bool = False, force: bool = False, set_aside: Path | None = None) -> Applied:
+    """Apply all of a file, or nothing. With `set_aside` conflicts are written down there, and the rest is applied.
+
+    Raises:
+        ReviewError: something is in conflict and neither `force` nor `set_aside` is given.
+    """
+    if dry_run:
+        return Applied(found, 0, dry_run=True)
+    changes, workspace, batch = found.changes, found.run.workspace, journal.new_batch()
+    written = None
+    if set_aside and changes.conflicts and not force:
+        table.check_place(set_aside, replace=False)
+        conflicts.append(workspace.decisions, map(conflicts.of, changes.conflicts))
+        changes = Changes(changes.fresh, (), changes.unchanged, changes.repaired, changes.cosmetic, changes.absent)
+        written = set_aside
+    if changes.fresh or changes.conflicts:
+        if changes.conflicts and not force:
+            merging.apply(changes, workspace.decisions, batch=batch)
+        write_bytes(workspace.decisions / KEPT / f"{batch}{found.path.suffix}", found.path.read_bytes())
+    count = merging.apply(changes, workspace.decisions, batch=batch, force=force)
+    if written:
+        export_conflicts(found.run, written)
+    return Applied(found, count, dry_run=False, batch=batch if count else None, conflicts=written)
+
+
+def export_conflicts(run: Run, path: Path) -> Exported:
+    """Write the pictures on which people differ as a review file, what each wanted among the candidates.
+
+    Raises:
+        ReviewError: there are none, or the file is there already.
+    """
+    folder = run.workspace.decisions
+    waiting: dict[str, list[conflicts.Conflict]] = {}
+    for one in conflicts.waiting(folder, journal.load(folder)):
+        waiting.setdefault(one.pixel_id, []).append(one)
+    rows = [conflicts.shown(row, waiting[row.pixel_id]) for row in captioned(run) if row.pixel_id in waiting]
+    if not rows:
+        raise ReviewError("no conflict waits for a person", remedy="What was in conflict is decided since.")
+    table.check_place(path, replace=False)
+    pictures = thumbnails(run, [row.sample_id for row in rows])
+    table.export(rows, path, thumbnails=pictures)
+    return Exported(run, {path: len(rows)})
+
+
+def undo(run: Run, *, batch: str | None = None, reviewer: str | None = None) -> Undone:
+    """Take back the decisions of the file that was applied last, or of `batch`; what was decided since stays.
+
+    Raises:
+        ReviewError: there is no such batch.
+    """
+    folder = run.workspace.decisions
+    batches = journal.load(folder).batches()
+    files = {path.stem: path for path in (folder / KEPT).glob("*")}
+    name = batch or next((one for one in reversed(batches) if one in files), None)
+    if name is None or name not in batches:
+        raise ReviewError(
+            "there is no such batch of decisions" if batch else "no file was applied that is not undone",
+            field="--batch",
+            value=batch,
+            remedy=f"There are: {', '.join(one for one in batches if one in files) or 'none'}.",
+        )
+    journal.undo(folder, name, reviewer=reviewer or getpass.getuser(), at=journal.now())
+    return Undone(name, len(batches[name]), files.get(name))
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a review has got."""
+
+    run: Run
+    rows: list[ReviewRow]
+    by_reviewer: dict[str, int]
+    waiting: int
+    agreements: list[agreement.Agreement]
+
+    def value(self) -> dict[str, Any]:
+        """For a script: `run`, `captions`, `decided`, `unread`, `unsure`, `conflicts`, `reviewers`, `agreement`."""
+        return {
+            "run": self.run.id,
+            "captions": len(self.rows),
+            "decided": sum(row.decided for row in self.rows),
+            "unread": sum(not row.read for row in self.rows),
+            "unsure": sum(row.verdict == "unsure" for row in self.rows),
+            "conflicts": self.waiting,
+            "reviewers": self.by_reviewer,
+            "agreement": [asdict(one) for one in self.agreements],
+        }
+
+    def words(self) -> str:
+        """The same for a person."""
+        told = self.value()
+        first = f"{told['decided']} of {told['captions']} captions are decided ({told['unread']} of them unread)"
+        lines = [f"{first}, {told['unsure']} unsure, {told['conflicts']} in conflict"]
+        lines += [f"{who}: {count} pictures" for who, count in self.by_reviewer.items()]
+        return "\n".join([*lines, *(one.told() for one in self.agreements)])
+
+
+def status(run: Run) -> Status:
+    """Count what is decided and by whom, and compare reviewers where several judged the same picture.
+
+    Raises:
+        InputError: there is nothing to review.
+    """
+    folder, rows = run.workspace.decisions, captioned(run)
+    said, there = journal.load(folder), {row.pixel_id for row in rows}
+    said = journal.Journal(tuple(one for one in said.decisions if one.pixel_id in there))
+    waiting = [one for one in conflicts.waiting(folder, said) if one.pixel_id in there]
+    both = [one for one in conflicts.load(folder) if one.pixel_id in there]
+    by_reviewer = {reviewer: len(own) for reviewer, own in sorted(said.of_each().items())}
+    return Status(run, rows, by_reviewer, len(waiting), agreement.agreements(said, both))

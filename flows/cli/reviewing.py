@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flows.cli.options import CONTEXT, example, json_option, open_run, run_option, workspace_argument
+
+reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decided; default: your user name.")
 
 
 @click.group(context_settings=CONTEXT)
@@ -16,27 +19,68 @@ def review() -> None:
 @review.command(epilog=example("gesso review export work/photos --to captions.csv"))
 @workspace_argument
 @run_option
-@click.option("--to", "path", type=click.Path(path_type=Path), help="The CSV file; default: <workspace>/review.csv.")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The file: .csv, .tsv, or .xlsx with pictures in its cells; default: <workspace>/review.csv.",
+)
 @click.option("--replace", is_flag=True, help="Replace an export that is there already, and edits in it.")
+@click.option("--flag", "flags", multiple=True, help="Only pictures with this flag, such as 'very short'; repeatable.")
+@click.option("--undecided", is_flag=True, help="Only pictures about which nobody has decided.")
+@click.option("--search", default="", metavar="TEXT", help="Only pictures with this text in caption or file name.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most the first N, worst first.")
+@click.option("--assign", metavar="NAMES", help="A file for each reviewer: names parted by commas.")
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="With --assign: the share of pictures that all of them get, to see how far they agree.",
+)
 @json_option
-def export(workspace: Path, run_id: str | None, path: Path | None, replace: bool, as_json: bool) -> None:
-    """Write captions and thumbnails to review in a spreadsheet."""
+def export(
+    workspace: Path,
+    run_id: str | None,
+    path: Path | None,
+    replace: bool,
+    flags: tuple[str, ...],
+    undecided: bool,
+    search: str,
+    limit: int | None,
+    assign: str | None,
+    overlap: float,
+    as_json: bool,
+) -> None:
+    """Write captions and pictures to review in a spreadsheet, those first that need it most."""
     run = open_run(workspace, run_id)
 
     from flows.reviewing import export
+    from pipeline.review.order import Wanted
 
-    done = export(run, path or workspace / "review.csv", replace=replace)
-    click.echo(json.dumps(done.value()) if as_json else done.words())
+    names = [name.strip() for name in (assign or "").split(",") if name.strip()]
+    wanted = Wanted(flags, undecided, search, limit)
+    place = path or workspace / "review.csv"
+    _say(export(run, place, replace=replace, wanted=wanted, assign=names, overlap=overlap), as_json)
 
 
 @review.command(epilog=example("gesso review apply work/photos captions.csv"))
 @workspace_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @run_option
-@click.option("--reviewer", metavar="NAME", help="Who decided; default: your user name.")
+@click.option(
+    "--reviewer", metavar="NAME", help="Who decided all of it; default: the file's column reviewer, then you."
+)
 @click.option("--dry-run", is_flag=True, help="Check and show what would change; change nothing.")
 @click.option("--accept-rest", is_flag=True, help="Accept every caption left blank, recorded as unread.")
-@click.option("--force", is_flag=True, help="Take edits of captions that have changed since the export, too.")
+@click.option("--as-is", is_flag=True, help="Take captions letter by letter, though they look like a program's work.")
+@click.option(
+    "--conflicts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Apply the rest, and write what was decided otherwise meanwhile there, to be decided by a person.",
+)
+@click.option("--force", is_flag=True, help="Put these decisions over those that were made since the export.")
 @json_option
 def apply(
     workspace: Path,
@@ -45,16 +89,63 @@ def apply(
     reviewer: str | None,
     dry_run: bool,
     accept_rest: bool,
+    as_is: bool,
+    conflicts: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Check a reviewed CSV and apply all of it, or nothing."""
+    """Check a reviewed table, show what it changes, and apply all of it, or nothing."""
     run = open_run(workspace, run_id)
 
-    import getpass
+    from flows.reviewing import apply, look
 
-    from flows.reviewing import apply
+    found = look(run, file, reviewer=reviewer, accept_rest=accept_rest, as_is=as_is)
+    if not as_json:
+        click.echo(found.words())
+    _say(apply(found, dry_run=dry_run, force=force, set_aside=conflicts), as_json)
 
-    who = reviewer or getpass.getuser()
-    done = apply(run, file, reviewer=who, dry_run=dry_run, accept_rest=accept_rest, force=force)
+
+@review.command(epilog=example("gesso review undo work/photos"))
+@workspace_argument
+@run_option
+@click.option("--batch", metavar="BATCH", help="Which, as apply and the journals name it; default: the last file's.")
+@reviewer_option
+@json_option
+def undo(workspace: Path, run_id: str | None, batch: str | None, reviewer: str | None, as_json: bool) -> None:
+    """Take back the file that was applied last; it is kept, and so is what was decided since."""
+    run = open_run(workspace, run_id)
+
+    from flows.reviewing import undo
+
+    _say(undo(run, batch=batch, reviewer=reviewer), as_json)
+
+
+@review.command(epilog=example("gesso review status work/photos"))
+@workspace_argument
+@run_option
+@json_option
+def status(workspace: Path, run_id: str | None, as_json: bool) -> None:
+    """Say what is decided and by whom, what is in conflict, and how far reviewers agree."""
+    run = open_run(workspace, run_id)
+
+    from flows.reviewing import status
+
+    _say(status(run), as_json)
+
+
+@review.command(epilog=example("gesso review conflicts work/photos --to conflicts.csv"))
+@workspace_argument
+@run_option
+@click.option("--to", "path", type=click.Path(path_type=Path), required=True, help="The file: .csv, .tsv or .xlsx.")
+@json_option
+def conflicts(workspace: Path, run_id: str | None, path: Path, as_json: bool) -> None:
+    """Write what people decided differently as a review file, for a person to choose."""
+    run = open_run(workspace, run_id)
+
+    from flows.reviewing import export_conflicts
+
+    _say(export_conflicts(run, path), as_json)
+
+
+def _say(done: Any, as_json: bool) -> None:  # noqa: ANN401 (anything with value and words)
     click.echo(json.dumps(done.value()) if as_json else done.words())

@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from pipeline.review.journal import Decision, Verdict
+from pipeline.review.versions import version
 
 # Captions of two words rarely say more than a class; BLIP's own run from 7 to 15 words.
 SHORTEST = 3
@@ -14,6 +15,7 @@ LONGEST = 55
 # From this many pictures on, one machine-made caption for all of them says little about each.
 REPEATED = 3
 
+_VERDICTS = {"keep": "kept by a person", "drop": "dropped by a person", "unsure": "a person is unsure"}
 _EMPTY_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -26,7 +28,7 @@ _EMPTY_WORDS = frozenset(
 # Chinese and Japanese put no spaces between words: each of their characters counts as one
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:['\u2019][^\W_]+)*")
 # UTF-8 read as Windows-1252 (Ã followed by a continuation byte), the replacement character, and control characters
-_BROKEN = re.compile("[ÃÂ][\u0080-\u00bf]|â€|\ufffd|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+BROKEN = re.compile("[ÃÂ][\u0080-\u00bf]|â€|\ufffd|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,9 @@ class Proposal:
     """What is known of a picture before any person spoke.
 
     `body` is the caption's body from `source` ("blip starter@<revision>" or "sidecar"), "" where there is none;
-    `sidecar` the one that came with the file, if any; `origin` a path or URL to show; `thumbnail` an encoded picture.
+    `candidates` what else was proposed, best first; `fit` how well the body tells of the picture (100 x cosine of
+    CLIP), where that was measured; `sidecar` the caption that came with the file, if any; `origin` a path or URL to
+    show; `thumbnail` an encoded picture.
     """
 
     sample_id: str
@@ -43,6 +47,8 @@ class Proposal:
     split: str
     body: str
     source: str
+    candidates: tuple[str, ...] = ()
+    fit: float | None = None
     sidecar: str | None = None
     thumbnail: bytes | None = None
 
@@ -51,8 +57,9 @@ class Proposal:
 class ReviewRow:
     """One picture in review. `proposed` is the machine's or the sidecar's body, `caption` the one that stands now.
 
-    `source` says who wrote `caption` ("person" where one did), `decided` whether a person has spoken, `verdict` what
-    they said of the picture, `read` is False where a caption was accepted unread, `flags` say why it may need a look.
+    `source` says who wrote `caption` ("person" where one did), `decided` whether a person has decided (a note and
+    `unsure` do not), `verdict` what they said of the picture, `read` is False where a caption was accepted unread,
+    `flags` say why it may need a look, `note` is what was last noted. `candidates` and `fit` are those of the proposal.
     """
 
     sample_id: str
@@ -66,14 +73,36 @@ class ReviewRow:
     decided: bool
     verdict: Verdict | None = None
     read: bool = True
+    note: str = ""
+    candidates: tuple[str, ...] = ()
+    fit: float | None = None
     thumbnail: bytes | None = None
 
+    @property
+    def id(self) -> str:
+        """A name for tables: no spreadsheet takes it for a number or a date. 64 bits: no two pictures share one."""
+        return f"s-{self.sample_id[:16]}"
 
-def review_rows(proposals: Iterable[Proposal], decisions: Mapping[str, Decision]) -> list[ReviewRow]:
-    """Put what people decided (`Journal.latest()`, by pixel_id) over what was proposed, in the order of proposals."""
+    @property
+    def version(self) -> str:
+        """What stands now, in short: see `versions.version`."""
+        return version(self.pixel_id, self.caption, self.verdict)
+
+
+def review_rows(
+    proposals: Iterable[Proposal], decisions: Mapping[str, Decision], *, contested: Collection[str] = ()
+) -> list[ReviewRow]:
+    """Put what people decided (`Journal.latest()`, by pixel_id) over what was proposed, in the order of proposals.
+
+    Pictures in `contested` (pixel_ids), on which two people differ, are undecided until a person has chosen.
+    """
     proposals = list(proposals)
     bodies = Counter(_key(p.body) for p in proposals if p.source != "sidecar")
-    return [_row(p, decisions.get(p.pixel_id), alike=bodies[_key(p.body)]) for p in proposals]
+    rows = [_row(p, decisions.get(p.pixel_id), alike=bodies[_key(p.body)]) for p in proposals]
+    return [
+        replace(row, decided=False, flags=(*row.flags, "in conflict")) if row.pixel_id in contested else row
+        for row in rows
+    ]
 
 
 def flags(body: str, *, sidecar: str | None = None, alike: int = 1) -> tuple[str, ...]:
@@ -93,7 +122,7 @@ def flags(body: str, *, sidecar: str | None = None, alike: int = 1) -> tuple[str
         "repeats itself": any(
             count > max(2, len(words) / 3) for count in Counter(w for w in words if w in telling).values()
         ),
-        "broken characters": bool(_BROKEN.search(body)),
+        "broken characters": bool(BROKEN.search(body)),
         "same caption as others": alike >= REPEATED,
         "differs from sidecar": bool(other) and not telling & other,
     }
@@ -108,7 +137,7 @@ def _row(proposal: Proposal, decision: Decision | None, *, alike: int) -> Review
         seen = list(flags(spoken))
     if decision:
         if decision.verdict:
-            seen.append("kept by a person" if decision.verdict == "keep" else "dropped by a person")
+            seen.append(_VERDICTS[decision.verdict])
         if spoken and not decision.read:
             seen.append("accepted unread")
         if spoken and decision.proposed is not None and decision.proposed != proposal.body:
@@ -122,9 +151,12 @@ def _row(proposal: Proposal, decision: Decision | None, *, alike: int) -> Review
         proposed=proposal.body,
         source=proposal.source if spoken is None else "person",
         caption=proposal.body if spoken is None else spoken,
-        decided=decision is not None,
+        decided=decision is not None and decision.verdict != "unsure" and bool(spoken or decision.verdict),
         verdict=decision.verdict if decision else None,
         read=decision.read if decision else True,
+        note=(decision.note if decision else None) or "",
+        candidates=proposal.candidates,
+        fit=proposal.fit,
         thumbnail=proposal.thumbnail,
     )
 

@@ -1,9 +1,8 @@
-"""The review table as CSV: written so that spreadsheets open it well, read from whatever they give back.
+"""The review table as a file, CSV, TSV or XLSX by its name's ending: written, and read from what came back.
 
-Columns: sample_id, picture (a thumbnail's path beside the file), origin, flags, source, proposed, caption, decision.
-`proposed` is the caption that stood when the file was written and `caption` begins as the same: whoever edits
-`caption` leaves both behind, so a later change of the first by someone else is seen (see apply.py); and what a
-spreadsheet does to both alike ("1/2" becomes a date, "Ł" a question mark) is no edit.
+The columns are explained in `columns.py`. `before` is the caption that stood when the file was written and `caption`
+begins as the same: whoever edits `caption` leaves the other behind. `base` is the version of both, so that one that a
+program changed, and a row whose cells no longer belong together, are seen (see apply.py).
 """
 
 import csv
@@ -16,112 +15,216 @@ from typing import Literal, get_args
 
 from PIL import Image
 
+from pipeline import atomic
 from pipeline.errors import ReviewError
-from pipeline.review import spreadsheet
+from pipeline.review import columns, spreadsheet, versions, workbook
+from pipeline.review.columns import COLUMNS, NEEDED, known
 from pipeline.review.problems import Problems
 from pipeline.review.rows import ReviewRow
+from pipeline.review.spreadsheet import CELL_LIMIT, Sheet
 from pipeline.workspace import write_bytes
 
-Word = Literal["", "accept", "keep", "drop"]
+Word = Literal["", "accept", "keep", "drop", "unsure"]
 
-COLUMNS = ("sample_id", "picture", "origin", "flags", "source", "proposed", "caption", "decision")
-NEEDED = ("sample_id", "proposed", "caption", "decision")
-# Excel's own limit of characters in a cell; it spreads longer ones over the rows below
-CELL_LIMIT = 32_767
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+FORMATS = (*SEPARATORS, ".xlsx")
+CANDIDATES = 20
+"""Most candidates that a cell shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditedRow:
-    """A row as it came back: `line` is its number in the spreadsheet (the header is 1), the texts are unescaped."""
+    """A row as it came back: `line` is its number in the spreadsheet (the header is 1), the texts are unescaped.
+
+    `base` is the version that its reader was shown, "" where the cell held none; `lossy` whether letters that are not
+    in Windows-1252 were lost on the way.
+    """
 
     line: int
-    sample_id: str
-    proposed: str
+    id: str
+    before: str
     caption: str
-    decision: Word
+    decision: Word = ""
+    note: str = ""
+    reviewer: str = ""
+    base: str = ""
+    lossy: bool = False
 
 
-def export_csv(
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a file: the rows, how, which columns were not known or not there, and rows that stood twice."""
+
+    rows: tuple[EditedRow, ...]
+    how: str
+    ignored: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    doubled: int = 0
+
+    def words(self) -> str:
+        """What was read, in a sentence or two."""
+        told = [f"{len(self.rows)} rows of {self.how}"]
+        told += [f"columns not known, ignored: {', '.join(self.ignored)}"] if self.ignored else []
+        told += [f"columns not there: {', '.join(self.missing)}"] if self.missing else []
+        told += [f"{self.doubled} rows that were there twice, alike, count once"] if self.doubled else []
+        return "; ".join(told)
+
+
+def export(
     rows: Sequence[ReviewRow],
     path: Path,
     *,
     thumbnails: Mapping[str, bytes] | None = None,
+    reviewer: str = "",
     replace: bool = False,
 ) -> None:
-    """Write rows for review: UTF-8 with a byte order mark, commas, CR LF, RFC 4180 quotes, a header.
+    """Write rows for review, as text (UTF-8 with a byte order mark, CR LF, RFC 4180 quotes) or as a workbook.
 
-    `thumbnails` holds encoded pictures by sample_id (by default each row's own); they are saved as JPEG in
-    `<stem>_thumbnails/` beside the file. A cell that a spreadsheet would run as a formula gets an apostrophe in front,
-    which `read_csv` takes away again. The file appears by rename, complete or not at all.
+    `thumbnails` holds encoded pictures by sample_id (by default each row's own): in a workbook they lie in their cells,
+    beside a text file as JPEG in `<stem>_thumbnails/`, with the columns explained in `<stem>_columns.txt`. A cell that
+    a spreadsheet would run as a formula gets an apostrophe in front, which `read` takes away again. `reviewer` is who
+    is asked. The file appears by rename, complete or not at all.
 
     Raises:
-        ReviewError: the file is there already and `replace` is False, or a caption does not fit into a cell.
+        ReviewError: the file is there already and `replace` is False, its ending is none of `FORMATS`, or a caption
+            does not fit into a cell.
     """
+    check_place(path, replace=replace)
+    _check_lengths(rows)
+    pictures = {row.sample_id: row.thumbnail for row in rows if row.thumbnail} if thumbnails is None else thumbnails
+    separator = SEPARATORS.get(path.suffix.lower())
+    folder = path.with_name(f"{path.stem}_thumbnails") if separator else None
+    table = [_cells(row, folder if row.sample_id in pictures else None, reviewer) for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if separator is None or folder is None:
+        placed = {place: pictures[row.sample_id] for place, row in enumerate(rows) if row.sample_id in pictures}
+        with atomic.file(path) as part:
+            workbook.write(part, table, placed)
+        return
+    for row in rows:
+        if row.sample_id in pictures:
+            folder.mkdir(exist_ok=True)
+            _save_jpeg(pictures[row.sample_id], folder / f"{row.id}.jpg")
+    write_bytes(path.with_name(f"{path.stem}_columns.txt"), columns.explained().encode("utf-8-sig"))
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=separator).writerows([list(COLUMNS), *table])
+    write_bytes(path, buffer.getvalue().encode("utf-8-sig"))
+
+
+def check_place(path: Path, *, replace: bool) -> None:
+    """Make sure that a table can be written there.
+
+    Raises:
+        ReviewError: the file is there already and `replace` is False, or its ending is none of `FORMATS`.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ReviewError(
+            "a review table is CSV, TSV or XLSX, by the file's ending",
+            field=str(path),
+            value=path.suffix,
+            remedy=f"Name a file that ends in {', '.join(FORMATS)}.",
+        )
     if path.exists() and not replace:
         raise ReviewError(
             "the file is there already, and someone may have worked in it",
             field=str(path),
             remedy="Apply it, move it away or choose another name; with replace it is lost.",
         )
-    pictures = {row.sample_id: row.thumbnail for row in rows if row.thumbnail} if thumbnails is None else thumbnails
-    folder = path.with_name(f"{path.stem}_thumbnails")
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        _check_length(row)
-        picture = f"{folder.name}/{row.sample_id}.jpg" if row.sample_id in pictures else ""
-        cells = (row.sample_id, picture, row.origin, "; ".join(row.flags), row.source, row.caption, row.caption, "")
-        writer.writerow([spreadsheet.escaped(cell) for cell in cells])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        if row.sample_id in pictures:
-            folder.mkdir(exist_ok=True)
-            _save_jpeg(pictures[row.sample_id], folder / f"{row.sample_id}.jpg")
-    # a file's name may hold bytes that are no text; they are only shown
-    write_bytes(path, buffer.getvalue().encode("utf-8-sig", errors="backslashreplace"))
 
 
-def read_csv(path: Path) -> list[EditedRow]:
-    """Read a reviewed file, in the encoding and with the separators that a spreadsheet chose.
+def read(path: Path) -> Reading:
+    """Read a reviewed file, in the format, the encoding and with the separators that a program chose.
 
-    UTF-8 (with a byte order mark or not), UTF-16 and Windows-1252; commas, semicolons or tabs; columns in any order
-    and among others; rows in any order, some of them gone.
+    CSV and TSV in UTF-8 (with a byte order mark or not), UTF-16 and Windows-1252, with commas, semicolons or tabs, and
+    XLSX; columns in any order, among others and in any case; rows in any order, some of them gone.
 
     Raises:
-        ReviewError: the file cannot be read, a needed column is missing, a decision is an unknown word, or a
-            sample_id occurs twice with different content. All such cells are named, up to 20 in full.
+        ReviewError: the file cannot be read, a needed column is missing, a decision is an unknown word, a cell holds
+            no text, or an id occurs twice with different content. All such cells are named, up to 20 in full.
     """
-    records = spreadsheet.records(path, columns=COLUMNS)
-    header = [name.strip().casefold() for name in records[0][1]] if records else []
+    sheet = _sheet(path)
+    place = max(
+        range(min(len(sheet.rows), spreadsheet.LOOKED_AT)),
+        key=lambda at: len({known(name) for name in sheet.rows[at][1]} & set(COLUMNS)),
+        default=0,
+    )
+    number, titles = sheet.rows[place] if sheet.rows else (1, [])
+    header = [known(name) for name in titles]
     problems = Problems(str(path))
-    for name in NEEDED:
-        if header.count(name) != 1:
-            problems.add(
-                "is missing" if name not in header else "is there twice",
-                cell=f"row 1, column {name}",
-                value=", ".join(filter(None, header)) or None,
-                remedy=f"A review table has the columns {', '.join(COLUMNS)}; export it again if they are lost.",
-            )
+    _check_header(header, number, problems)
     problems.raise_if_any()
-    rows = [_row(number, header, cells, problems) for number, cells in records[1:] if any(map(str.strip, cells))]
+    below = sheet.rows[place + 1 :]
+    rows = [_row(number, header, cells, problems) for number, cells in below if any(map(str.strip, cells))]
     unique = _without_doubles(rows, problems)
     problems.raise_if_any()
-    return unique
+    return Reading(
+        rows=tuple(unique),
+        how=sheet.how,
+        ignored=tuple(title.strip() for title in titles if known(title) and known(title) not in COLUMNS),
+        missing=tuple(name for name in ("note", "reviewer") if name not in header),
+        doubled=len(rows) - len(unique),
+    )
 
 
-def _check_length(row: ReviewRow) -> None:
-    if len(row.caption) >= CELL_LIMIT:
+def _sheet(path: Path) -> Sheet:
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(4) == b"PK\x03\x04"
+    except OSError as error:
         raise ReviewError(
-            f"a caption of {len(row.caption):,} characters does not fit into a spreadsheet's cell",
-            field=f"{row.origin}: {row.source} caption",
-            remedy=f"Shorten it to below {CELL_LIMIT:,}.",
-        )
+            f"the file cannot be read: {error.strerror}", field=str(path), remedy="Check the path."
+        ) from error
+    return workbook.read(path) if zipped else spreadsheet.read(path, columns=tuple(COLUMNS))
+
+
+def _check_lengths(rows: Iterable[ReviewRow]) -> None:
+    for row in rows:
+        if len(row.caption) + 1 >= CELL_LIMIT:
+            raise ReviewError(
+                f"a caption of {len(row.caption):,} characters does not fit into a spreadsheet's cell",
+                field=f"{row.origin}: {row.source} caption",
+                remedy=f"Shorten it to below {CELL_LIMIT:,}.",
+            )
+
+
+def _cells(row: ReviewRow, folder: Path | None, reviewer: str) -> list[str]:
+    """A row as it is written; `folder` is where its picture lies, if it has one in a file."""
+    texts = {
+        "id": row.id,
+        "picture": f"{folder.name}/{row.id}.jpg" if folder else "",
+        # a file's name may hold bytes that are no text; they are only shown
+        "file": row.origin.encode("utf-8", "backslashreplace").decode(),
+        "machine_caption": row.proposed[: CELL_LIMIT // 2],
+        "candidates": "\n".join(row.candidates[:CANDIDATES])[: CELL_LIMIT // 2],
+        "scores": "" if row.fit is None else f"fit {row.fit:.1f}",
+        "flags": "; ".join(row.flags),
+        "caption": row.caption,
+        "decision": "",
+        "note": row.note[: CELL_LIMIT // 2],
+        "reviewer": reviewer,
+        "before": row.caption,
+        "base": versions.written(row.version),
+    }
+    return [spreadsheet.escaped(spreadsheet.shown(texts[name])) for name in COLUMNS]
 
 
 def _save_jpeg(picture: bytes, path: Path) -> None:
     with Image.open(io.BytesIO(picture)) as image:
         image.convert("RGB").save(path, "JPEG", quality=85)
+
+
+def _check_header(header: Sequence[str], line: int, problems: Problems) -> None:
+    for name in COLUMNS:
+        if header.count(name) == 1 or (name not in NEEDED and name not in header):
+            continue
+        near = difflib.get_close_matches(name, [other for other in header if other not in COLUMNS], n=1)
+        problems.add(
+            "is there twice" if name in header else "is missing",
+            cell=f"row {line}, column {name}",
+            value=", ".join(filter(None, header)) or None,
+            remedy=(f"Is it the one called {near[0]!r}? " if near else "")
+            + f"A review table has the columns {', '.join(COLUMNS)}; export it again if they are lost.",
+        )
 
 
 def _row(line: int, header: Sequence[str], cells: Sequence[str], problems: Problems) -> EditedRow:
@@ -132,35 +235,57 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], problems: Probl
             value=next(cell for cell in cells[len(header) :] if cell.strip()),
             remedy="Put a text that holds the separator into quotes, or save the file from a spreadsheet.",
         )
-    got = dict(zip(header, [spreadsheet.unescaped(cell) for cell in cells], strict=False))
-    word = got.get("decision", "").strip().casefold()
-    if word not in get_args(Word):
-        near = difflib.get_close_matches(word, get_args(Word), n=1, cutoff=0.5)
+    got = {}
+    for name, cell in zip(header, cells, strict=False):
+        got[name] = spreadsheet.unescaped(cell)
+        if cell.startswith(workbook.NO_TEXT) and name in (*NEEDED, "note", "reviewer"):
+            problems.add(
+                f"holds a {cell[1:].partition(' ')[0]}, not a text",
+                cell=f"row {line}, column {name}",
+                value=cell[1:].partition(" ")[2],
+                remedy="Type an apostrophe before it, or format the cell as text.",
+            )
+    base = versions.read(got.get("base", ""))
+    return EditedRow(
+        line=line,
+        id=got.get("id", "").strip().casefold(),
+        before=got.get("before", ""),
+        caption=got.get("caption", ""),
+        decision=_word(got.get("decision", ""), line, problems),
+        note=got.get("note", "").strip(),
+        reviewer=got.get("reviewer", "").strip(),
+        base=base[0] if base else "",
+        lossy=base is None or base[1] != versions.CANARY,
+    )
+
+
+def _word(cell: str, line: int, problems: Problems) -> Word:
+    word = cell.strip().casefold()
+    words: tuple[Word, ...] = get_args(Word)
+    for one in words:
+        if one == word:
+            return one
+    if not cell.startswith(workbook.NO_TEXT):
+        near = difflib.get_close_matches(word, columns.WORDS, n=1, cutoff=0.5)
         problems.add(
             "unknown word",
             cell=f"row {line}, column decision",
-            value=got["decision"],
-            remedy=(f"Did you mean {near[0]}? " if near else "") + "Write accept, keep, drop, or leave it blank.",
+            value=cell,
+            remedy=(f"Did you mean {near[0]}? " if near else "")
+            + f"Write {', '.join(columns.WORDS)}, or leave it blank.",
         )
-        word = ""
-    return EditedRow(
-        line=line,
-        sample_id=got.get("sample_id", "").strip().casefold(),
-        proposed=got.get("proposed", ""),
-        caption=got.get("caption", ""),
-        decision=next(known for known in get_args(Word) if known == word),
-    )
+    return ""
 
 
 def _without_doubles(rows: Iterable[EditedRow], problems: Problems) -> list[EditedRow]:
     first: dict[str, EditedRow] = {}
     for row in rows:
-        earlier = first.setdefault(row.sample_id, row)
+        earlier = first.setdefault(row.id or str(row.line), row)
         if replace(earlier, line=row.line) != row:
             problems.add(
                 f"is there already in row {earlier.line}, with other content",
-                cell=f"row {row.line}, column sample_id",
-                value=row.sample_id,
+                cell=f"row {row.line}, column id",
+                value=row.id,
                 remedy="Delete one of the two.",
             )
     return list(first.values())

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipeline import ledger
 from pipeline.errors import AwaitingReview
 from pipeline.manifest import Row, table_of
-from pipeline.review import gate, journal
+from pipeline.review import conflicts, gate, journal
 from pipeline.review.rows import Proposal, ReviewRow, review_rows
 from pipeline.run import Run
 from pipeline.stage import Tools
@@ -30,7 +30,7 @@ REVIEWED = pa.schema(
 
 def rows_of(run: Run) -> list[ReviewRow]:
     """What a reviewer sees of the run's pictures, with everything decided so far."""
-    captions = {row["sample_id"]: row for row in run.rows("captions", ("sample_id", "body", "source"))}
+    captions = {row["sample_id"]: row for row in run.rows("captions")}
     proposals = [
         Proposal(
             sample_id=one.sample_id,
@@ -39,11 +39,16 @@ def rows_of(run: Run) -> list[ReviewRow]:
             split=one.split,
             body=captions[one.sample_id]["body"],
             source=captions[one.sample_id]["source"],
+            candidates=tuple(captions[one.sample_id].get("candidates") or ()),
+            fit=captions[one.sample_id].get("fit"),
             sidecar=one.sidecar,
         )
         for one in chain(load_kept(run), load_kept(run, name="dropped"))
     ]
-    return review_rows(proposals, journal.load(run.workspace.decisions).latest())
+    folder = run.workspace.decisions
+    said = journal.load(folder)
+    contested = {one.pixel_id for one in conflicts.waiting(folder, said)}
+    return review_rows(proposals, said.latest(), contested=contested)
 
 
 def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)

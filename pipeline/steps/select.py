@@ -48,7 +48,7 @@ def run(run: Run, tools: Tools) -> str:
         origins,
         samples,
         pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else (),
-        {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict},
+        {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict in ("keep", "drop")},
         rights=recipe.rights,
         rules=recipe.select,
         dedup=recipe.dedup,
