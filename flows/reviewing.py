@@ -2,15 +2,15 @@
 
 import getpass
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flows.progress import Progress
 from pipeline import imaging
 from pipeline.errors import InputError, PictureError, ReviewError
-from pipeline.review import agreement, columns, conflicts, journal, order, table, telling
 from pipeline.review import apply as merging
+from pipeline.review import columns, conflicts, journal, order, table, telling
 from pipeline.review.apply import Applying, Changes
 from pipeline.review.order import Wanted
 from pipeline.review.rows import ReviewRow
@@ -38,6 +38,8 @@ class Exported:
 
     def words(self) -> str:
         """What was written, and what to do next."""
+        if not self.files:
+            return "no conflict waits for a person"
         told = [f"{count} captions written to {path}" for path, count in self.files.items()]
         words = ", ".join(columns.WORDS)
         return "\n".join(told) + (
@@ -207,28 +209,28 @@ def apply(found: Found, *, dry_run: bool = False, force: bool = False, set_aside
     """
     if dry_run:
         return Applied(found, 0, dry_run=True)
-    changes, workspace, batch = found.changes, found.run.workspace, journal.new_batch()
-    written = None
-    if set_aside and changes.conflicts and not force:
+    changes, folder, batch = found.changes, found.run.workspace.decisions, journal.new_batch()
+    aside = changes.conflicts if set_aside and not force else ()
+    if aside and set_aside:
         table.check_place(set_aside, replace=False)
-        conflicts.append(workspace.decisions, map(conflicts.of, changes.conflicts))
-        changes = Changes(changes.fresh, (), changes.unchanged, changes.repaired, changes.cosmetic, changes.absent)
-        written = set_aside
+        conflicts.append(folder, map(conflicts.of, aside))
+        changes = replace(changes, conflicts=())
+    merging.check(changes, force=force)
     if changes.fresh or changes.conflicts:
-        if changes.conflicts and not force:
-            merging.apply(changes, workspace.decisions, batch=batch)
-        write_bytes(workspace.decisions / KEPT / f"{batch}{found.path.suffix}", found.path.read_bytes())
-    count = merging.apply(changes, workspace.decisions, batch=batch, force=force)
-    if written:
-        export_conflicts(found.run, written)
-    return Applied(found, count, dry_run=False, batch=batch if count else None, conflicts=written)
+        write_bytes(folder / KEPT / f"{batch}{found.path.suffix}", found.path.read_bytes())
+    count = merging.apply(changes, folder, batch=batch, force=force)
+    # of those that a person has decided since, nothing waits
+    written = bool(aside and set_aside and export_conflicts(found.run, set_aside).files)
+    return Applied(
+        found, count, dry_run=False, batch=batch if count else None, conflicts=set_aside if written else None
+    )
 
 
 def export_conflicts(run: Run, path: Path) -> Exported:
-    """Write the pictures on which people differ as a review file, what each wanted among the candidates.
+    """Write the pictures on which people differ, if any, as a review file, what each wanted among the candidates.
 
     Raises:
-        ReviewError: there are none, or the file is there already.
+        ReviewError: the file is there already.
     """
     folder = run.workspace.decisions
     waiting: dict[str, list[conflicts.Conflict]] = {}
@@ -236,10 +238,8 @@ def export_conflicts(run: Run, path: Path) -> Exported:
         waiting.setdefault(one.pixel_id, []).append(one)
     rows = [conflicts.shown(row, waiting[row.pixel_id]) for row in captioned(run) if row.pixel_id in waiting]
     if not rows:
-        raise ReviewError("no conflict waits for a person", remedy="What was in conflict is decided since.")
-    table.check_place(path, replace=False)
-    pictures = thumbnails(run, [row.sample_id for row in rows])
-    table.export(rows, path, thumbnails=pictures)
+        return Exported(run, {})
+    table.export(rows, path, thumbnails=thumbnails(run, [row.sample_id for row in rows]))
     return Exported(run, {path: len(rows)})
 
 
@@ -262,50 +262,3 @@ def undo(run: Run, *, batch: str | None = None, reviewer: str | None = None) -> 
         )
     journal.undo(folder, name, reviewer=reviewer or getpass.getuser(), at=journal.now())
     return Undone(name, len(batches[name]), files.get(name))
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far a review has got."""
-
-    run: Run
-    rows: list[ReviewRow]
-    by_reviewer: dict[str, int]
-    waiting: int
-    agreements: list[agreement.Agreement]
-
-    def value(self) -> dict[str, Any]:
-        """For a script: `run`, `captions`, `decided`, `unread`, `unsure`, `conflicts`, `reviewers`, `agreement`."""
-        return {
-            "run": self.run.id,
-            "captions": len(self.rows),
-            "decided": sum(row.decided for row in self.rows),
-            "unread": sum(not row.read for row in self.rows),
-            "unsure": sum(row.verdict == "unsure" for row in self.rows),
-            "conflicts": self.waiting,
-            "reviewers": self.by_reviewer,
-            "agreement": [asdict(one) for one in self.agreements],
-        }
-
-    def words(self) -> str:
-        """The same for a person."""
-        told = self.value()
-        first = f"{told['decided']} of {told['captions']} captions are decided ({told['unread']} of them unread)"
-        lines = [f"{first}, {told['unsure']} unsure, {told['conflicts']} in conflict"]
-        lines += [f"{who}: {count} pictures" for who, count in self.by_reviewer.items()]
-        return "\n".join([*lines, *(one.told() for one in self.agreements)])
-
-
-def status(run: Run) -> Status:
-    """Count what is decided and by whom, and compare reviewers where several judged the same picture.
-
-    Raises:
-        InputError: there is nothing to review.
-    """
-    folder, rows = run.workspace.decisions, captioned(run)
-    said, there = journal.load(folder), {row.pixel_id for row in rows}
-    said = journal.Journal(tuple(one for one in said.decisions if one.pixel_id in there))
-    waiting = [one for one in conflicts.waiting(folder, said) if one.pixel_id in there]
-    both = [one for one in conflicts.load(folder) if one.pixel_id in there]
-    by_reviewer = {reviewer: len(own) for reviewer, own in sorted(said.of_each().items())}
-    return Status(run, rows, by_reviewer, len(waiting), agreement.agreements(said, both))

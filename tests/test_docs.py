@@ -213,7 +213,10 @@ JSON = {
     "gesso show": "work/photos dog.jpg",
     "gesso report": "work/photos",
     "gesso review export": "work/photos --to captions.csv",
-    "gesso review apply": "work/photos captions.csv",
+    "gesso review apply": "work/photos captions.csv --accept-rest",
+    "gesso review undo": "work/photos",
+    "gesso review status": "work/photos",
+    "gesso review conflicts": "work/photos --to conflicts.csv",
     "gesso doctor": "",
     "gesso list": "scorers",
 }

@@ -128,7 +128,7 @@ def status(workspace: Path, run_id: str | None, as_json: bool) -> None:
     """Say what is decided and by whom, what is in conflict, and how far reviewers agree."""
     run = open_run(workspace, run_id)
 
-    from flows.reviewing import status
+    from flows.review_status import status
 
     _say(status(run), as_json)
 

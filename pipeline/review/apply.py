@@ -166,12 +166,11 @@ def changes(
     )
 
 
-def apply(found: Changes, folder: Path, *, batch: str, force: bool = False) -> int:
-    """Append the decisions to the journals in `folder` as one batch, all of them or none; returns how many.
+def check(found: Changes, *, force: bool = False) -> None:
+    """Make sure that all of it may be applied.
 
     Raises:
         ReviewError: some are in conflict and `force` is False.
-        WorkspaceError: a journal cannot be written.
     """
     if found.conflicts and not force:
         first = found.conflicts[0]
@@ -182,6 +181,16 @@ def apply(found: Changes, folder: Path, *, batch: str, force: bool = False) -> i
             value=first.decision.caption or first.decision.verdict,
             remedy="Set them aside with --conflicts FILE and decide there, or put these over the others with --force.",
         )
+
+
+def apply(found: Changes, folder: Path, *, batch: str, force: bool = False) -> int:
+    """Append the decisions to the journals in `folder` as one batch, all of them or none; returns how many.
+
+    Raises:
+        ReviewError: some are in conflict and `force` is False.
+        WorkspaceError: a journal cannot be written.
+    """
+    check(found, force=force)
     forced = [change.decision for change in found.conflicts] if force else []
     return journal.append(folder, journal.together(found.decisions + forced, batch))
 
@@ -203,7 +212,7 @@ def _unknown(got: EditedRow, standing: Mapping[str, ReviewRow], problems: Proble
 
 def _check_moved(meant: Sequence[Intent], problems: Problems, how: Applying) -> None:
     found = [] if how.as_is else intent.moved(meant)
-    for one, other in found if len(found) > 1 else ():
+    for one, other in found:
         problems.add(
             f"is the caption that row {other.got.line} had: was this column sorted or moved?",
             cell=f"row {one.got.line}, column caption",

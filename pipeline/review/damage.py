@@ -17,12 +17,18 @@ _QUOTES = str.maketrans(
 )  # fmt: skip
 """What autocorrection makes of what is typed, turned back."""
 _NUMBER = re.compile(r"[\s\d.,:/%$\u20ac\u00a3+\-()e]*", re.IGNORECASE)
-_MONTH = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
+_WORDS = re.compile(r"\b(am|pm|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
 _ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|N/A|NULL|NUM)[?!]?|Err:\d{3}", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd\x7f-\x9f]")
+_ODD_QUESTION = re.compile(r"(^|\s|\w)\?\w|\s\?(\s|$)")
 CUTS = (255, 256, 1024)
 """Lengths at which fields of databases and cells of old spreadsheets end."""
 _LEGACY = ("cp1252", "latin-1", "cp1250", "mac_roman", "ascii")
+
+
+def essence(text: str) -> str:
+    """A text without what programs commonly do to it: white space, quotes and dashes, apostrophes in front."""
+    return _unquoted(text).lstrip("'")
 
 
 def cosmetic(base: str, text: str) -> bool:
@@ -38,7 +44,7 @@ def explained(base: str, got: str) -> str | None:
         "quotes, dashes or spaces": lambda text: cosmetic(base, text),
         "cut off": lambda text: len(text) in (*CUTS, CELL_LIMIT) and base.startswith(text),
         "apostrophes in front": lambda text: base.lstrip("'\u2019") == text.lstrip("'\u2019"),
-        "letters that the encoding lacks": lambda text: any(_lossy(base, one) == plain(text) for one in _LEGACY),
+        "letters that the encoding lacks": lambda text: any(plain(text) in _lossy(base, one) for one in _LEGACY),
         "another encoding": lambda text: any(plain(text) in _misread(base, one) for one in _LEGACY),
         "invisible characters": lambda text: plain(_INVISIBLE.sub("", base)) == plain(_INVISIBLE.sub("", text)),
         "compatible characters": lambda text: unicodedata.normalize("NFKC", base) == plain(text),
@@ -60,13 +66,13 @@ def suspicious(base: str, text: str, *, lossy: bool) -> str | None:
     if "\ufffd" in text:
         return "holds a character that stands for a lost one"
     if BROKEN.search(text) and not BROKEN.search(base):
-        return "holds what another encoding makes of an accent"
+        return "holds a control character, or what another encoding makes of an accent"
     if _ERROR.fullmatch(text.strip()):
         return "is a spreadsheet's error"
     if _is_number(text):
         return "is a number or a date, which spreadsheets write in their own way"
-    if text.count("?") > base.count("?") and (lossy or re.search(r"(^|\s|\w)\?\w|\s\?(\s|$)", text)):
-        return "has a new question mark, where a letter may have been lost"
+    if (lossy and "?" in text) or (text.count("?") > base.count("?") and _ODD_QUESTION.search(text)):
+        return "has a question mark where a letter may have been lost"
     made = explained(base, text)
     if made not in (None, "spaces", "quotes, dashes or spaces"):
         return f"is what a program makes of {base[:60]!r} ({made})"
@@ -77,8 +83,10 @@ def _unquoted(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).translate(_QUOTES).split())
 
 
-def _lossy(text: str, encoding: str) -> str:
-    return plain(plain(text).encode(encoding, errors="replace").decode(encoding))
+def _lossy(text: str, encoding: str) -> set[str]:
+    """The text, with accents composed and apart, where each letter that the encoding lacks is a question mark."""
+    forms = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    return {plain(one.encode(encoding, errors="replace").decode(encoding)) for one in forms}
 
 
 def _misread(text: str, encoding: str) -> set[str]:
@@ -93,5 +101,5 @@ def _misread(text: str, encoding: str) -> set[str]:
 
 
 def _is_number(text: str) -> bool:
-    bare = _MONTH.sub("1", text.strip())
+    bare = _WORDS.sub("1", text.strip())
     return bare.casefold() in ("true", "false") or bool(re.search(r"\d", bare) and _NUMBER.fullmatch(bare))

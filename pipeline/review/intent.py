@@ -1,9 +1,11 @@
 """What a person meant by a row of a reviewed table: told from what the program between did to it, or refused."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pipeline.review import damage, spreadsheet, versions
+from pipeline.review.damage import essence
 from pipeline.review.journal import Verdict
 from pipeline.review.problems import Problems
 from pipeline.review.rows import ReviewRow
@@ -77,16 +79,21 @@ def read(
 
 
 def moved(intents: Iterable[Intent]) -> list[tuple[Intent, Intent]]:
-    """Edited rows whose caption is the one that another edited row had, and that row.
+    """Edited rows whose caption is the one that another edited row had, and that row: was a column sorted or moved?
 
-    One may be chance; several are a column that was sorted, or moved by a row.
+    A caption that several rows had counts where the other is the next or the last one, or where all that was edited are
+    the same captions in other rows.
     """
     edited = [intent for intent in intents if intent.is_edit and intent.seen.strip()]
     homes: dict[str, list[Intent]] = {}
     for intent in edited:
-        homes.setdefault(plain(intent.seen), []).append(intent)
-    return [
-        (intent, homes[intent.caption][0])
-        for intent in edited
-        if len(homes.get(intent.caption, ())) == 1 and intent.row.pixel_id != homes[intent.caption][0].row.pixel_id
-    ]
+        homes.setdefault(essence(intent.seen), []).append(intent)
+    same = Counter(essence(one.caption) for one in edited) == Counter(essence(one.seen) for one in edited)
+
+    def home(intent: Intent) -> Intent | None:
+        found = homes.get(essence(intent.caption), [])
+        if same or len(found) == 1:
+            return next((one for one in found if one is not intent), None)
+        return next((one for one in found if abs(one.got.line - intent.got.line) == 1), None)
+
+    return [(intent, other) for intent in edited if (other := home(intent)) is not None]

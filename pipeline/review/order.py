@@ -40,10 +40,10 @@ def ordered(rows: Sequence[ReviewRow]) -> list[ReviewRow]:
     sample of them.
     """
     fits = sorted(row.fit for row in rows if row.fit is not None)
-    limit = fits[int(len(fits) * WORST)] if fits else None
+    limit = fits[int((len(fits) - 1) * WORST)] if fits else None
 
     def place(row: ReviewRow) -> tuple[bool, bool, float, int, float]:
-        worst = bool(row.flags) or (row.fit is not None and limit is not None and row.fit < limit)
+        worst = bool(row.flags) or (row.fit is not None and limit is not None and row.fit <= limit)
         fit = -1.0 if row.fit is None else row.fit
         return (row.decided, not worst, fit if worst else 0.0, -len(row.flags) if worst else 0, share(row.pixel_id))
 

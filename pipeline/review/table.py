@@ -238,11 +238,18 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], problems: Probl
     got = {}
     for name, cell in zip(header, cells, strict=False):
         got[name] = spreadsheet.unescaped(cell)
-        if cell.startswith(workbook.NO_TEXT) and name in (*NEEDED, "note", "reviewer"):
+    # what a program read as a number in both cells alike was not typed by a person; intent.py says what it was
+    alike = got.get("caption") == got.get("before")
+    for name, cell in got.items():
+        if not cell.startswith(workbook.NO_TEXT) or name not in (*NEEDED, "note", "reviewer"):
+            continue
+        kind, _, value = cell[1:].partition(": ")
+        got[name] = value
+        if name not in ("before", "caption") or (name == "caption" and not alike):
             problems.add(
-                f"holds a {cell[1:].partition(' ')[0]}, not a text",
+                f"holds a {kind}, not a text",
                 cell=f"row {line}, column {name}",
-                value=cell[1:].partition(" ")[2],
+                value=value,
                 remedy="Type an apostrophe before it, or format the cell as text.",
             )
     base = versions.read(got.get("base", ""))
@@ -265,15 +272,13 @@ def _word(cell: str, line: int, problems: Problems) -> Word:
     for one in words:
         if one == word:
             return one
-    if not cell.startswith(workbook.NO_TEXT):
-        near = difflib.get_close_matches(word, columns.WORDS, n=1, cutoff=0.5)
-        problems.add(
-            "unknown word",
-            cell=f"row {line}, column decision",
-            value=cell,
-            remedy=(f"Did you mean {near[0]}? " if near else "")
-            + f"Write {', '.join(columns.WORDS)}, or leave it blank.",
-        )
+    near = difflib.get_close_matches(word, columns.WORDS, n=1, cutoff=0.5)
+    problems.add(
+        "unknown word",
+        cell=f"row {line}, column decision",
+        value=cell,
+        remedy=(f"Did you mean {near[0]}? " if near else "") + f"Write {', '.join(columns.WORDS)}, or leave it blank.",
+    )
     return ""
 
 

@@ -46,8 +46,9 @@ def write(path: Path, rows: Sequence[Sequence[str]], pictures: Mapping[int, byte
     words = DataValidation("list", formula1=f'"{",".join(WORDS)}"', allow_blank=True, showErrorMessage=True)
     words.error = f"Write {', '.join(WORDS)}, or leave it blank."
     column = get_column_letter(list(COLUMNS).index("decision") + 1)
-    words.add(f"{column}2:{column}{len(rows) + 1}")
-    sheet.data_validations.append(words)
+    if rows:
+        words.add(f"{column}2:{column}{len(rows) + 1}")
+        sheet.data_validations.append(words)
     sheet.append([_cell(sheet, name, bold=True, filled_in=name in FILLED_IN) for name in COLUMNS])
     for place, cells in enumerate(rows, start=1):
         if place - 1 in pictures:
@@ -97,10 +98,10 @@ def _text(cell: Any) -> str:  # noqa: ANN401
     """A cell's text. What is none (a number, a date, a formula) is marked, so that it is never taken for one."""
     if cell.value is None:
         return ""
-    if isinstance(cell.value, str) and cell.data_type != "f":
-        return cell.value.replace("_x000D_", "\r")
-    kind = {"n": "number", "d": "date", "b": "yes or no", "f": "formula", "e": "error"}.get(cell.data_type, "value")
-    return f"{NO_TEXT}{kind} {cell.value}"
+    if isinstance(cell.value, str) and cell.data_type not in ("f", "e"):
+        return cell.value.replace("_x000D_", "\r").replace("_x005F_", "_")
+    kind = {"n": "number", "d": "date", "b": "truth value", "f": "formula", "e": "error"}.get(cell.data_type, "value")
+    return f"{NO_TEXT}{kind}: {cell.value}"
 
 
 NO_TEXT = "\ufdd0"

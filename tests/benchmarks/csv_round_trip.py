@@ -7,7 +7,8 @@ what befell the file: another format, encoding, separator or end of line, column
 sorted, doubled and gone, ids changed, cells cut, trimmed, autocorrected, read as dates, one column sorted or moved by a
 row, a text replaced all over the sheet. The file is refused, with not a byte changed, or it is applied; then each
 caption and verdict has to be what the reviewer meant or what stood before where their row is gone. `silently_changed`
-counts cases in which one is neither. `repaired` counts cases that were applied although a program had changed cells.
+counts cases in which one is neither and nothing was told of that row. `repaired` counts cases that were applied
+although a program had changed cells.
 """
 
 import argparse
@@ -44,9 +45,10 @@ ROOT = Path(__file__).parents[2]
 EARLIER, SINCE, NOW = (f"2025-01-31T{hour:02}:00:00+00:00" for hour in (8, 9, 10))
 TEXTS = (
     "a cat", "a dog in the snow", "a lynx", "Łódź at night", "a café in São Paulo", 'the "red" cat', "it's 5 o'clock",
-    "“quoted” – and more…", "=1+1", "-5 degrees", "@home", "'tis a cat", "'=x", "''", "1/2", "3-4", "007", "1e5",
-    "TRUE", "12:30", "灰色の猫", "👩‍👩‍👧 on a sofa", "one\ntwo", "a\r\nb", "a; b, c\td", "what is this?", "e\u0301te\u0301",
-    "a\u200bb", "tab\there", "x" * 300, "y" * 32_000, "\ufeffa cat", "_x0041_ cat", " padded ", "\x0bodd", "caf\u00e9 ½",
+    "\u201cquoted\u201d \u2013 and more\u2026", "=1+1", "-5 degrees", "@home", "'tis a cat", "'=x", "''", "1/2", "3-4",
+    "007", "1e5", "TRUE", "12:30", "灰色の猫", "👩‍👩‍👧 on a sofa", "one\ntwo", "a\r\nb", "a; b, c\td", "what is this?",
+    "e\u0301te\u0301", "a\u200bb", "tab\there", "x" * 300, "y" * 32_000, "\ufeffa cat", "_x0041_ cat", " padded ",
+    "\x0bodd", "caf\u00e9 ½",
 )  # fmt: skip
 captions = st.sampled_from(TEXTS) | st.text(max_size=40).filter(lambda text: bool(text.strip()))
 
@@ -104,7 +106,11 @@ def renamed_id(draw: Any, file: File) -> None:
 
 def one_column(draw: Any, file: File) -> None:
     """One column sorted, or moved by a row, without the others."""
-    name = draw(st.sampled_from(["id", "caption", "before", "base"]))
+    shuffle(draw, file, draw(st.sampled_from(["id", "before", "base"])))
+
+
+def shuffle(draw: Any, file: File, name: str) -> None:
+    """Sort a column, or move it by a row."""
     column = [cells[name] for cells in file.cells]
     column = sorted(column) if draw(st.booleans()) else ["", *column][: len(column)]
     for cells, text in zip(file.cells, column, strict=True):
@@ -157,6 +163,7 @@ DAMAGE: dict[str, Callable[[Any, File], None]] = {
     "doubled": doubled,
     "renamed_id": renamed_id,
     "one_column": one_column,
+    "caption_column": lambda draw, file: shuffle(draw, file, "caption"),
     "trimmed": every_text(str.strip),
     "bare CR": every_text(lambda text: text.replace("\n", "\r")),
     "curly": every_text(curly),
@@ -260,8 +267,12 @@ def play(case: Any, folder: Path) -> str:
     with plainly.open(encoding="utf-8-sig", newline="") as opened:
         file = File([dict(row) for row in csv.DictReader(opened)], **form)
     truth = {row.id: row.id for row in before}
+    # before the reviewer types: what they type in a row is about its picture. What was typed and moved afterwards looks
+    # like any other edit, which nothing can tell
+    if "caption_column" in befall:
+        DAMAGE["caption_column"](data.draw, file)
     typed(data.draw, file, wants)
-    for name in befall:
+    for name in (one for one in befall if one != "caption_column"):
         DAMAGE[name](data.draw, file)
     # a program in which ids were deleted or doubled leaves rows of which one cannot say whose they are: they have to go
     there = {cells["id"].strip().lower() for cells in file.cells} & truth.keys()
@@ -278,13 +289,16 @@ def play(case: Any, folder: Path) -> str:
             "a refused file changed something"
         )
         return "refused"
+    told = {next(one.id for one in reading.rows if one.line == line) for line, _ in found.repaired}
     for row in stand(journals, bodies):
         want, old = wants[row.id], now[row.id]
         allowed = {plain(old.caption)}
-        if row.id in there and want.caption is not None:
+        if row.id in there and want.caption is not None and row.id not in told:
             new = {plain(want.caption), plain(shown(want.caption)), plain(unescaped(want.caption))}
-            # a word replaced all over the sheet is the reviewer's own doing; where nothing else was edited it is refused
+            # a word replaced all over the sheet is the reviewer's own doing; where nothing was edited it is refused
             new |= set(map(replaced, new)) if "replaced" in befall else set()
+            # so is an apostrophe that is gone from the cell once it is typed
+            new |= {text.removeprefix("'") for text in new} if "apostrophe" in befall else set()
             # an edit that is none but for quotes, dashes and spaces may be taken for none, and is told
             allowed = new | (allowed if found.cosmetic or want.decision == "drop" else set())
             allowed |= {plain(old.caption)} if new & {plain(before[int(row.pixel_id[1:])].caption)} else set()
@@ -328,7 +342,7 @@ def main() -> None:
     def report(outcome: str, case: Any) -> None:
         ended[outcome.partition(":")[0]] += 1
         if outcome.startswith("silently"):
-            print(outcome, case[:6], file=sys.stderr)
+            sys.stderr.write(f"{outcome} {case[:6]}\n")
 
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:  # noqa: S108
         run(asked.cases, Path(place), report)
@@ -348,7 +362,7 @@ def main() -> None:
     if asked.record:
         with (ROOT / "reports" / "benchmarks" / "csv_round_trip.jsonl").open("a") as file:
             file.write(line + "\n")
-    print(line)
+    print(line)  # noqa: T201 (the benchmark's result)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@ import resource
 import signal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ReviewError, WorkspaceError
-from pipeline.review.journal import Decision, Journal, append, load, now
+from pipeline.review.journal import Decision, Journal, append, load, new_batch, now, together, undo
 
 
 def decision(pixel_id="p", reviewer="anna", minute=0, **said):
@@ -22,11 +22,13 @@ decisions = st.builds(
     minute=st.integers(0, 59),
     verdict=st.sampled_from([None, "keep", "drop"]),
     caption=st.none() | texts,
+    note=st.none() | texts,
     read=st.booleans(),
     proposed=st.none() | texts,
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(decisions))
 def test_what_is_appended_is_loaded(tmp_path_factory, written):
     folder = tmp_path_factory.mktemp("decisions")
@@ -154,6 +156,56 @@ def test_latest_is_the_last_word_on_each_field(made):
 
 def test_one_reviewer_is_never_in_conflict():
     assert not Journal((decision(verdict="keep"), decision(minute=1, verdict="drop"))).conflicts()
+
+
+def test_a_batch_counts_once_all_of_it_is_there(tmp_path):
+    some = [decision("a", caption="one"), decision("b", reviewer="bo", caption="two"), decision("c")]
+    append(tmp_path, together(some, "b1"))
+    assert [d.batch_size for d in load(tmp_path).decisions] == [2, 2]
+    assert {name: len(own) for name, own in load(tmp_path).batches().items()} == {"b1": 2}
+    whole = (tmp_path / "bo.jsonl").read_bytes()
+    for cut in range(len(whole)):
+        (tmp_path / "bo.jsonl").write_bytes(whole[:cut])
+        torn = load(tmp_path)
+        if cut < len(whole) - 1:  # all but the end of the line
+            assert torn.decisions == ()
+            assert "batch b1: cut off while it was written, left out" in torn.problems
+
+
+def test_undoing_takes_back_a_batch_and_nothing_else(tmp_path):
+    append(tmp_path, [decision("a", caption="before")])
+    append(
+        tmp_path, together([decision("a", minute=1, caption="wrong"), decision("b", minute=1, verdict="drop")], "b1")
+    )
+    append(tmp_path, together([decision("b", reviewer="bo", minute=2, caption="since")], "b2"))
+    undo(tmp_path, "b1", reviewer="bo", at=now())
+    after = load(tmp_path)
+    assert {p: (d.caption, d.verdict) for p, d in after.latest().items()} == {
+        "a": ("before", None),
+        "b": ("since", None),
+    }
+    assert (after.undone, list(after.batches()), after.problems) == ({"b1"}, ["b2"], ())
+
+
+def test_batches_have_names_that_sort_by_time():
+    names = [new_batch() for _ in range(50)]
+    assert len(set(names)) == 50
+    assert [name[:22] for name in names] == sorted(name[:22] for name in names)
+
+
+def test_a_caption_that_was_read_ends_an_earlier_doubt():
+    doubt, told = decision(verdict="unsure"), decision(minute=1, reviewer="bo", caption="a cat")
+    assert Journal((doubt, told)).latest()["p"].verdict is None
+    assert Journal((told, doubt)).latest()["p"].verdict == "unsure"
+    assert Journal((decision(verdict="drop"), told)).latest()["p"].verdict == "drop"
+    assert not Journal((doubt, decision(reviewer="bo", verdict="drop"))).conflicts()
+
+
+def test_a_note_stays_beside_what_is_decided_later():
+    merged = Journal((decision(note="Tom?", caption="a cat"), decision(minute=1, verdict="keep"))).latest()["p"]
+    assert (merged.note, merged.verdict, merged.caption) == ("Tom?", "keep", "a cat")
+    only = Journal((decision(caption="a cat"), decision(minute=1, reviewer="bo", note="why?"))).latest()["p"]
+    assert (only.note, only.reviewer) == ("why?", "anna")
 
 
 def test_now_is_utc():

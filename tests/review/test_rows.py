@@ -89,6 +89,33 @@ def test_unread_stays_visible():
     assert not row.read
 
 
+def test_unsure_leaves_it_to_someone_else():
+    (row,) = review_rows([proposal()], {"p0": decision(verdict="unsure", caption="Tom", note="is it?")})
+    assert (row.decided, row.flags, row.note) == (False, ("very short", "a person is unsure"), "is it?")
+
+
+def test_a_note_decides_nothing():
+    (row,) = review_rows([proposal()], {"p0": decision(note="nice")})
+    assert (row.decided, row.flags, row.note, row.source) == (False, (), "nice", "blip starter@1")
+
+
+def test_what_two_people_differ_on_is_undecided():
+    (row,) = review_rows([proposal()], {"p0": decision(caption="Tom, asleep at last")}, contested={"p0"})
+    assert (row.decided, row.flags) == (False, ("in conflict",))
+
+
+def test_candidates_and_fit_are_those_of_the_proposal():
+    (row,) = review_rows([proposal(candidates=("a cat", "a dog"), fit=20.5)], {"p0": decision(caption="Tom")})
+    assert (row.candidates, row.fit) == (("a cat", "a dog"), 20.5)
+
+
+def test_an_id_and_a_version_for_tables():
+    (row,) = review_rows([proposal(sample_id="12" * 32)], {})
+    assert row.id == "s-1212121212121212"
+    (said,) = review_rows([proposal(sample_id="12" * 32)], {"p0": decision(verdict="drop")})
+    assert row.version != said.version
+
+
 def test_rows_keep_the_order():
     assert [row.sample_id for row in review_rows(map(proposal, [2, 0, 1]), {})] == ["s2", "s0", "s1"]
     assert not any(row.decided for row in review_rows([proposal()], {"other": decision(verdict="keep")}))

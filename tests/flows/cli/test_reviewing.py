@@ -12,7 +12,14 @@ def test_export_and_apply(copied, gesso):
     done = gesso("review", "apply", "w", "w/review.csv", "--accept-rest", "--reviewer", "me")
     assert done.exit_code == 0, done.output
     assert "6 decisions applied" in done.stdout
-    assert [path.name for path in (copied / "w" / "decisions").iterdir()] == ["me.jsonl"]
+    assert "Read w/review.csv: 6 rows of text in UTF-8" in done.stdout
+    assert [path.name for path in (copied / "w" / "decisions").glob("*.jsonl")] == ["me.jsonl"]
+    told = gesso("review", "status", "w").stdout
+    assert told.startswith("6 of 6 captions are decided (6 of them unread)")
+    done = gesso("review", "undo", "w")
+    assert done.stdout.startswith("6 decisions of ")
+    assert gesso("review", "status", "w").stdout.startswith("0 of 6 captions are decided")
+    assert gesso("review", "conflicts", "w", "--to", "c.csv").stdout == "no conflict waits for a person\n"
 
 
 def test_a_broken_id_changes_nothing(copied, gesso, tree):
@@ -25,7 +32,7 @@ def test_a_broken_id_changes_nothing(copied, gesso, tree):
     done = gesso("review", "apply", "w", path, "--accept-rest", "--reviewer", "me")
     assert done.exit_code == 2
     assert done.stdout == ""
-    assert "sample_id" in done.stderr
+    assert "column id" in done.stderr
     assert "Traceback" not in done.stderr
     assert tree(copied) == before
 
@@ -39,10 +46,10 @@ def test_a_run_without_captions(recipe, gesso):
 
 def test_for_a_script(copied, gesso):
     exported = json.loads(gesso("review", "export", "w", "--json").stdout)
-    assert (exported["captions"], exported["file"]) == (6, "w/review.csv")
+    assert (exported["captions"], exported["files"]) == (6, ["w/review.csv"])
     apply = ("review", "apply", "w", "w/review.csv", "--accept-rest", "--reviewer", "me", "--json")
     tried = json.loads(gesso(*apply, "--dry-run").stdout)
-    assert (tried["dry_run"], tried["applied"], tried["accepted"], tried["stale"]) == (True, 0, 6, 0)
+    assert (tried["dry_run"], tried["applied"], tried["accepted"], tried["conflicts"]) == (True, 0, 6, 0)
     applied = json.loads(gesso(*apply).stdout)
-    assert applied == {**tried, "dry_run": False, "applied": 6}
+    assert applied == {**tried, "dry_run": False, "applied": 6, "batch": applied["batch"]}
     assert json.loads(gesso(*apply).stdout)["unchanged"] == 6
