@@ -1,6 +1,7 @@
 """Train a low-rank update of the UNet's attention (Hu et al. 2021), and on request of the text encoders' along with it.
 
-The models' own weights stay as they are.
+The models' own weights stay as they are. With `use_dora` the lengths of the adapted layers' rows are learned apart
+(Liu et al. 2024); `conv_rank` adapts convolutions too, and `target_blocks` says in which blocks.
 
 `weights/pytorch_lora_weights.safetensors` in the folder is the adapter to use (averaged, where `ema_decay` is above 0,
 and then `weights/raw` has the one that the optimizer left); it opens with `load_lora_weights` of diffusers' pipelines.
@@ -16,8 +17,7 @@ from diffusers import SchedulerMixin
 from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from peft import LoraConfig
 
-from pipeline.errors import RecipeError
-from pipeline.training import loop, weights
+from pipeline.training import loop, targets, weights
 from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
 from pipeline.training.job import Job
@@ -45,7 +45,7 @@ def train(
     """Give the painter's models adapters named `default` and train them where they lie, to the weights to use.
 
     The frozen weights keep their number format; the adapter's are float32. For all else see `loop.run`. Raises
-    RecipeError where no layer has the name of a target module.
+    RecipeError where the settings name layers or blocks that the UNet does not have.
     """
 
     def begin() -> Lesson:
@@ -73,27 +73,13 @@ def add_adapters(painter: Painter, settings: TrainSettings) -> LoraConfig:
     """Freeze the painter and give its models trainable float32 adapters, which change nothing yet; return the UNet's.
 
     They are drawn from torch's global stream: the UNet's, then those of the text encoders that are at work. Raises
-    RecipeError where `settings.target_modules` name no layer of the UNet.
+    RecipeError where the settings name layers or blocks that the UNet does not have.
     """
     painter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.rank if settings.alpha is None else settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=list(settings.target_modules),
-        init_lora_weights="gaussian",
-    )
+    config = targets.config(painter.unet, settings)
     for name, model in painter.parts.items():
-        own = config if name == "unet" else replace(config, target_modules=set(TEXT_TARGETS))
-        try:
-            model.add_adapter(own)
-        except ValueError as error:
-            raise RecipeError(
-                "the UNet has no layers with these names",
-                field="train.target_modules",
-                value=list(settings.target_modules),
-                remedy="Name layers as in diffusers, such as to_q, to_k, to_v and to_out.0.",
-            ) from error
+        of_texts = replace(config, target_modules=set(TEXT_TARGETS), rank_pattern={}, alpha_pattern={})
+        model.add_adapter(config if name == "unet" else of_texts)
     for one in painter.parameters():
         if one.requires_grad:
             one.data = one.data.to(torch.float32)

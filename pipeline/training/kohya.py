@@ -3,6 +3,10 @@
 import re
 from typing import Any
 
+PREFIXES = {"unet": "lora_unet", "text_encoder": "lora_te1", "text_encoder_2": "lora_te2"}
+"""What a layer's name begins with, by its model's folder."""
+ALONE = "lora_te"
+"""What it begins with in the one text encoder of Stable Diffusion."""
 RESNET = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",

@@ -155,6 +155,24 @@ class TrainSettings(BaseModel):
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="LoRA: share of inputs of the update set to 0, 0 to below 1."
     )
+    use_dora: bool = Field(
+        default=False,
+        description="LoRA: learn the length of each adapted layer's rows apart from their direction (DoRA, Liu et al. "
+        "2024); closer to full fine-tuning, and slower.",
+    )
+    conv_rank: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="LoRA: adapt the convolutions of residual blocks and samplers too, with this rank, 1 to 1024 "
+        "(sd-scripts: conv_dim); null: they stay as they are.",
+    )
+    conv_alpha: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="LoRA: alpha of the convolutions, above 0; null: alpha = conv_rank."
+    )
+    target_blocks: tuple[str, ...] = Field(
+        default=(),
+        description="LoRA: adapt layers of these blocks of the UNet alone, such as mid_block or up_blocks.1; none "
+        "named: of all.",
+    )
     placeholder: str = Field(
         default="",
         pattern=r"^(<[a-z0-9-]{1,40}>)?$",

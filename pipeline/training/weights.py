@@ -9,14 +9,13 @@ import torch
 from diffusers import ModelMixin
 from diffusers.utils import (
     convert_state_dict_to_diffusers,
-    convert_state_dict_to_kohya,
     convert_unet_state_dict_to_peft,
 )
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
-from pipeline.training import kohya
+from pipeline.training import dora, kohya
 from pipeline.training.settings import TrainSettings
 
 DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "model.safetensors"
@@ -77,12 +76,16 @@ def save_lora(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, h
     fields: dict[str, Any] = {}
     for part, model in adapted.items():
         layers |= {f"{part}.{name}": value for name, value in _layers(model).items()}
+        there = next(iter(model.peft_config.values()))
         own = {
             "r": config.r,
             "lora_alpha": config.lora_alpha,
             "lora_dropout": config.lora_dropout,
-            "target_modules": sorted(next(iter(model.peft_config.values())).target_modules),
+            "target_modules": sorted(there.target_modules),
             "bias": "none",
+            **({"rank_pattern": there.rank_pattern} if there.rank_pattern else {}),
+            **({"alpha_pattern": there.alpha_pattern} if there.alpha_pattern else {}),
+            **({"use_dora": True} if there.use_dora else {}),
         }
         fields |= {f"{part}.{name}": value for name, value in own.items()}
     metadata = {**header, "lora_adapter_metadata": json.dumps(fields, indent=2, sort_keys=True)}
@@ -93,19 +96,22 @@ def save_kohya(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, 
     """Write adapters in the layout of kohya's sd-scripts, an alpha for each layer, for other programs.
 
     The layers of SDXL's UNet have their names in SDXL's original code, as sd-scripts writes them; its text encoders are
-    lora_te1 and lora_te2 there, that of Stable Diffusion is lora_te.
+    lora_te1 and lora_te2 there, that of Stable Diffusion is lora_te. DoRA's magnitudes are named as LyCORIS names them.
     """
     unet = adapted["unet"]
-    layers = {
-        f"{part}.{_kohyas(name, unet) if part == 'unet' else _published(name, model)}": value
-        for part, model in adapted.items()
-        for name, value in get_peft_model_state_dict(model).items()
-    }
-    converted: dict[str, torch.Tensor] = convert_state_dict_to_kohya(layers)
-    if not kohya.is_sdxl(unet):
-        converted = {name.replace("lora_te1_", "lora_te_", 1): value for name, value in converted.items()}
-    # diffusers writes the rank for alpha
-    alphas = {name: torch.tensor(float(config.lora_alpha)) for name in converted if name.endswith(".alpha")}
+    converted: dict[str, torch.Tensor] = {}
+    alphas: dict[str, torch.Tensor] = {}
+    for part, model in adapted.items():
+        own = next(iter(model.peft_config.values()))
+        matrices, magnitudes = dora.parted(get_peft_model_state_dict(model))
+        for name, value in matrices.items():
+            layer, _, side = name.partition(".lora_")
+            key = _kohyas(layer, part, model, sdxl=kohya.is_sdxl(unet))
+            converted[f"{key}.lora_{'down' if side.startswith('A') else 'up'}.weight"] = value
+            alphas[f"{key}.alpha"] = torch.tensor(float(own.alpha_pattern.get(layer, config.lora_alpha)))
+        for layer, value in magnitudes.items():
+            key = _kohyas(layer, part, model, sdxl=kohya.is_sdxl(unet))
+            converted[f"{key}{dora.KOHYAS}"] = dora.scale_of(value)
     network = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(config.r),
@@ -129,7 +135,11 @@ def _layers(model: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
     """An adapter's matrices by the names that diffusers' pipelines look for."""
     layers: dict[str, torch.Tensor] = get_peft_model_state_dict(model)
     if not isinstance(model, ModelMixin):
-        return {_published(name, model): value for name, value in layers.items()}
+        # as peft 0.21 names them, transformers 5 passes over magnitudes silently; older releases read both names
+        return {
+            _published(f"{name}.weight" if name.endswith(dora.PEFTS) else name, model): value
+            for name, value in layers.items()
+        }
     converted: dict[str, torch.Tensor] = convert_state_dict_to_diffusers(layers)
     # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
     return layers if any(".lora_A." in name for name in converted) else converted
@@ -145,9 +155,13 @@ def _inside(name: str, model: Any) -> str:  # noqa: ANN401
     return name.removeprefix(TEXT_MODEL) if isinstance(model, CLIPTextModel) else name
 
 
-def _kohyas(name: str, unet: Any) -> str:  # noqa: ANN401
-    layer, dot, side = name.partition(".lora_")
-    return f"{kohya.original(layer, unet) if kohya.is_sdxl(unet) else layer}{dot}{side}"
+def _kohyas(layer: str, part: str, model: Any, *, sdxl: bool) -> str:  # noqa: ANN401
+    """A layer's name in kohya's layout."""
+    if part != "unet":
+        prefix, named = kohya.PREFIXES[part] if sdxl else kohya.ALONE, _published(layer, model)
+    else:
+        prefix, named = kohya.PREFIXES[part], kohya.original(layer, model) if sdxl else layer
+    return f"{prefix}_{named.replace('.', '_')}"
 
 
 def _file(model: Any, folder: Path) -> Path:  # noqa: ANN401 - diffusers and transformers have no types

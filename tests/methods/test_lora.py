@@ -110,13 +110,24 @@ def test_only_the_adapter_changes(train, tiny_unet, tmp_path):
     assert all(".lora_" in name and ".attn" in name for name in moved)
 
 
+def test_dora_learns_lengths_and_begins_as_the_base_model(tiny_unet, train, tmp_path):
+    fresh = Painter(tiny_unet())
+    lora.add_adapters(fresh, settings(use_dora=True, conv_rank=2))
+    assert torch.allclose(answer(fresh.unet), answer(tiny_unet()), atol=1e-5)
+    begun = {name: one for name, one in fresh.unet.named_parameters() if "magnitude" in name}
+    trained, _ = train(tmp_path, settings(use_dora=True, conv_rank=2, ema_decay=0))
+    ended = dict(trained.named_parameters())
+    assert len(begun) == len({name for name in ended if "lora_B" in name})
+    assert all(not torch.equal(one, ended[name]) for name, one in begun.items())
+
+
 class Killed(Exception):  # noqa: N818 - it stands for a signal
     pass
 
 
-@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
-def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(train, tmp_path, ema_decay):
-    chosen = settings(ema_decay=ema_decay)
+@pytest.mark.parametrize("changes", [{"ema_decay": 0.0}, {"ema_decay": 0.5}, {"use_dora": True, "conv_rank": 2}])
+def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(train, tmp_path, changes):
+    chosen = settings(**changes)
     _, straight = train(tmp_path / "straight", chosen)
 
     def kill(step, _unet):
@@ -127,7 +138,7 @@ def test_a_killed_training_ends_bitwise_as_an_undisturbed_one(train, tmp_path, e
         train(tmp_path / "killed", chosen, on_checkpoint=kill)
     _, resumed = train(tmp_path / "killed", chosen)
     assert resumed.losses == straight.losses
-    names = ["weights/" + FILE, *(["weights/raw/" + FILE] if ema_decay else [])]
+    names = ["weights/" + FILE, *(["weights/raw/" + FILE] if chosen.ema_decay else [])]
     for name in names:
         wanted, found = load_file(tmp_path / "straight" / name), load_file(tmp_path / "killed" / name)
         assert wanted.keys() == found.keys()

@@ -5,6 +5,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from pipeline import models, sampling
@@ -139,6 +140,28 @@ def test_adapters_of_encoders_paint_the_same_in_the_plain_pipeline_from_either_l
     with safe_open(result.folder / weights.KOHYA_FILE, "pt") as file:
         prefixes = {name.partition("_text_model")[0] for name in file.keys() if "_text_model" in name}  # noqa: SIM118
     assert prefixes == ({"lora_te"} if base == "starter" else {"lora_te1", "lora_te2"})
+
+
+def test_dora_of_unet_and_encoders_opens_with_diffusers_and_with_gesso(base, examples, tmp_path):
+    chosen = settings("lora", use_dora=True, conv_rank=2, target_blocks=["mid_block", "up_blocks.0"], steps=6)
+    chosen = chosen.model_copy(update={"text_encoder_lr": 0.1})
+    painter, result = train(base, examples, chosen, tmp_path)
+    lengths = {name for name in dict(painter.named_parameters()) if "magnitude" in name}
+    assert {name.partition(".")[0] for name in lengths} == {"unet", "texts"}
+    wanted = paint(models.load_pipeline(base, painter=painter))
+    again = lora.load(models.load_painter(base, reads=True), result.folder)
+    there = {name.replace(".default_0", ".default"): one for name, one in again.state_dict().items()}
+    assert {name for name, one in painter.state_dict().items() if not torch.equal(one, there[name])} == set()
+    assert np.abs(paint(models.load_pipeline(base, painter=again)) - wanted).max() <= 1
+    plain = models.load_pipeline(base)
+    before = paint(plain)
+    plain.load_lora_weights(result.folder, weight_name=weights.LORA_FILE)
+    assert np.abs(paint(plain) - wanted).max() <= 1
+    assert np.abs(before - wanted).mean() > 1
+    opened = load_file(result.folder / weights.KOHYA_FILE)
+    scales = {name for name in opened if name.endswith(".dora_scale")}
+    assert {name.removesuffix(".dora_scale") for name in scales} == {name.partition(".")[0] for name in opened}
+    assert len(scales) == len(lengths)
 
 
 def test_encoders_that_are_not_at_work_stay_out_of_the_adapter(examples, base, tmp_path):
