@@ -15,6 +15,8 @@ from pipeline.run import Run
 from pipeline.sources import folder as folder_source
 from pipeline.stage import name_of
 from pipeline.steps.measure import measurers
+from pipeline.training import epochs
+from pipeline.trainset.buckets import sizes
 from pipeline.workspace import MARK, Workspace
 
 SECONDS_A_PICTURE = 0.05
@@ -53,6 +55,7 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
         "workspace": str(root),
         "files": len(known),
         "stages": [asdict(one) for one in stages],
+        "epochs": recipe.train.epochs,
         "estimate_seconds": round((lacking + new) * SECONDS_A_PICTURE, 1),
     }
 
@@ -93,8 +96,9 @@ def _later(run: Run) -> list[StageOutlook]:
     """The stages behind measuring as the run left them; what it did not get to is missing."""
     did = {stat.name: stat.computed + stat.cached for stat in run.stats()}
     kept = len(run.rows("kept"))
-    steps = run.recipe.train.steps
-    done = steps if run.json("trainset") and (run.training / "done.json").exists() else 0
+    trainset = bool(run.json("trainset"))
+    steps = run.train.steps if trainset else _steps(run.recipe, kept)
+    done = steps if trainset and (run.training / "done.json").exists() else 0
     names = {"caption": run.recipe.caption.captioner}
     rows = {name: did.get(names.get(name, name)) for name in _stages(run.recipe)}
     return [
@@ -102,13 +106,20 @@ def _later(run: Run) -> list[StageOutlook]:
             _unknown(name, kept, run.recipe) if count is None else StageOutlook(name, count, 0)
             for name, count in rows.items()
         ),
-        StageOutlook("train", done, steps - done),
+        StageOutlook("train", done, steps - done, exact=trainset or run.recipe.train.epochs is None),
     ]
 
 
 def _at_most(recipe: Recipe, files: int) -> list[StageOutlook]:
     unknown = (_unknown(name, files, recipe) for name in _stages(recipe))
-    return [*unknown, StageOutlook("train", None, recipe.train.steps, exact=False)]
+    return [*unknown, StageOutlook("train", None, _steps(recipe, files), exact=False)]
+
+
+def _steps(recipe: Recipe, files: int) -> int:
+    """Steps of the training; of epochs as many as there would be if no picture left and each bucket had one over."""
+    rows = files * recipe.augment.views * max(source.repeats for source in recipe.sources)
+    buckets = min(rows, len(sizes(recipe.buckets)))
+    return epochs.counted(recipe.train, buckets + rows // recipe.train.batch_size).steps
 
 
 def _stages(recipe: Recipe) -> tuple[str, ...]:
@@ -121,6 +132,10 @@ def _unknown(stage: str, pictures: int, recipe: Recipe) -> StageOutlook:
     return StageOutlook(stage, None, pictures * views, exact=False)
 
 
+def _epochs(count: int | None) -> str:
+    return "" if count is None else f" ({count} epoch{'s' * (count > 1)})"
+
+
 def words(found: dict[str, Any]) -> str:
     """The outlook in lines."""
     lines = [
@@ -131,7 +146,7 @@ def words(found: dict[str, Any]) -> str:
     for one in found["stages"]:
         cached = "?" if one["cached"] is None else one["cached"]
         missing = one["missing"] if one["exact"] else f"at most {one['missing']}"
-        unit = " steps" if one["stage"] == "train" else ""
+        unit = (" steps" + _epochs(found["epochs"])) if one["stage"] == "train" else ""
         lines.append(f"  {one['stage']:<10}{cached:>8}  {missing}{unit}")
     seconds = found["estimate_seconds"]
     told = f"reading and measuring takes about {seconds} s" if seconds else "nothing to read or measure"

@@ -23,7 +23,8 @@ from pipeline.errors import DiskError, WorkspaceError
 from pipeline.manifest import Row, digest, read_table
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
-from pipeline.training.settings import WITHOUT_EFFECT
+from pipeline.training import epochs
+from pipeline.training.settings import WITHOUT_EFFECT, TrainSettings
 from pipeline.workspace import Workspace, write_bytes, write_table
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "albumentations", "pyarrow", "prefect")
@@ -78,6 +79,11 @@ class Run:
         return self.workspace.runs / self.id
 
     @property
+    def train(self) -> TrainSettings:
+        """The recipe's settings of the training; epochs are counted as steps (the step `trainset` has to be done)."""
+        return epochs.counted(self.recipe.train, self.json("trainset").get("batches", 0))
+
+    @property
     def training(self) -> Path:
         """Folder of the training that this run asks for, named by what decides its weights.
 
@@ -89,7 +95,7 @@ class Run:
         """
         model = list(learning.hashes(self.recipe).values())
         trainset = self.json("trainset")
-        settings = self.recipe.train.model_dump(mode="json", exclude=WITHOUT_EFFECT)
+        settings = self.train.model_dump(mode="json", exclude=WITHOUT_EFFECT)
         return (
             self.workspace.root / "trainings" / digest([trainset["digest"], trainset["encoded"], settings, model])[:24]
         )

@@ -139,6 +139,16 @@ def test_what_changed_since_the_run_makes_later_stages_unknown(what, recipe, out
     assert not outlook(recipe())["caption"][2]
 
 
+def test_epochs_are_steps_at_most_until_the_training_set_is_there(recipe, tmp_path):
+    made = recipe(train={"epochs": 2, "batch_size": 1})
+    found = look(made, tmp_path / "nowhere")
+    (train,) = [one for one in found["stages"] if one["stage"] == "train"]
+    files = found["files"]
+    assert not train["exact"]
+    assert 2 * files <= train["missing"] <= 4 * files
+    assert f"at most {train['missing']} steps (2 epochs)" in words(found)
+
+
 def test_the_words_say_what_is_exact(recipe, tmp_path):
     told = words(look(recipe(), tmp_path / "w"))
     assert "drawn in " in told

@@ -96,7 +96,7 @@ class Evaluation:
     def due(self, step: int) -> bool:
         """Whether the recipe asks for an evaluation after this step: every so many, and the last."""
         every = self._run.recipe.evaluate.every
-        return step == self._run.recipe.train.steps or (every > 0 and step % every == 0)
+        return step == self._run.train.steps or (every > 0 and step % every == 0)
 
     def has(self, step: int) -> bool:
         """Whether all is measured of this step."""
@@ -134,7 +134,7 @@ class Evaluation:
         """
         if name not in self._measures:
             return []
-        steps = [0, *filter(self.due, range(1, self._run.recipe.train.steps + 1))]
+        steps = [0, *filter(self.due, range(1, self._run.train.steps + 1))]
         found = ((step, self._stored(step, name)) for step in steps)
         return [
             {"step": step, **row}

@@ -43,7 +43,7 @@ def run(run: Run, tools: Tools) -> str:
                 model,
                 _examples(run, tools),
                 *measures.helpers(run),
-                recipe.train,
+                run.train,
                 Job(
                     folder,
                     say=tools.say,

@@ -11,6 +11,7 @@ from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps.select import load_kept
+from pipeline.training import epochs
 from pipeline.trainset import build, crops, latents, texts
 
 if TYPE_CHECKING:
@@ -67,11 +68,22 @@ def run(run: Run, tools: Tools) -> str:
         encoded = [one.folder.name for one in cached(run, rows, tools).values()]
     else:
         encoded = [run.recipe.buckets.model_dump_json()]
-    run.save_json("trainset", {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded})
+    told = {"digest": folder.name, "rows": len(rows), "train": len(train), "encoded": encoded}
+    run.save_json("trainset", told)
+    if run.recipe.train.epochs is not None:
+        run.save_json("trainset", {**told, "batches": _batches(run, train, tools)})
     pictures = len({row["sample_id"] for row in train})
     counts = Counter(row["split"] for row in rows)
-    told = f"{pictures} pictures in {len(train)} views to train on, {counts['held_out']} held out"
-    return f"{told}, {counts['prior']} of the class" if counts["prior"] else told
+    said = f"{pictures} pictures in {len(train)} views to train on, {counts['held_out']} held out"
+    if run.recipe.train.epochs is not None:
+        said += f", {run.train.steps} steps make {run.recipe.train.epochs} epoch(s)"
+    return f"{said}, {counts['prior']} of the class" if counts["prior"] else said
+
+
+def _batches(run: Run, train: list[Row], tools: Tools) -> int:
+    """Batches of an epoch of the rows to train on; a method that reads pixels decodes them to see their sizes."""
+    found = examples(run, "train", tools) if learning.reads_latents(run.recipe) else pixels(run, train, tools)
+    return epochs.batches(found.sizes, found.repeats, batch_size=run.recipe.train.batch_size)
 
 
 def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.training import checkpoints, optimizers, schedules, weights
+from pipeline.training import checkpoints, epochs, optimizers, schedules, weights
 from pipeline.training.average import Average
 from pipeline.training.data import Rows
 from pipeline.training.gradients import Gradients, Losses
@@ -51,6 +51,8 @@ def run(
     and InputError where the job's folder has checkpoints of another training.
     """
     begun, folder = time.monotonic(), job.folder
+    each = epochs.batches(examples.sizes, examples.repeats, batch_size=settings.batch_size)
+    settings = epochs.counted(settings, each)
     identity = checkpoints.identity(settings, digest=examples.digest, header=job.header)
     note = weights.header(settings, digest=examples.digest, more=job.header)
     saved = checkpoints.resume(folder, identity=identity, say=job.say)

@@ -1,6 +1,6 @@
 """The settings of a training: the `train:` part of a recipe."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,7 +36,13 @@ class TrainSettings(BaseModel):
     method: str = Field(
         default="lora", pattern="^[a-z][a-z0-9_]*$", description="How to train: the name of a file in pipeline/methods."
     )
-    steps: int = Field(default=1500, ge=1, description="Optimizer steps, 1 or more.")
+    steps: int = Field(
+        default=1500, ge=0, description="Optimizer steps, 1 or more; 0 (or left out): as many as epochs take."
+    )
+    epochs: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="How often to go through the training set, 1 or more, in place of steps; null: steps says it.",
+    )
     batch_size: int = Field(
         default=4, ge=1, description="Examples in one pass through the model (a micro-batch), 1 or more."
     )
@@ -206,5 +212,14 @@ class TrainSettings(BaseModel):
         method = values.get("method", "lora")
         if method == "dreambooth" and values.get("adapts") == "full":
             method = "dreambooth, full"
-        own = {"learning_rate": 1.0} if values.get("optimizer") == "prodigy" else {}
-        return {**DEFAULTS.get(method, {}), **own, **values}
+        own: dict[str, Any] = {"learning_rate": 1.0} if values.get("optimizer") == "prodigy" else {}
+        if values.get("epochs") is not None:
+            own["steps"] = 0
+        given = {name: value for name, value in values.items() if name != "steps" or value is not None}
+        return {**DEFAULTS.get(method, {}), **own, **given}
+
+    @model_validator(mode="after")
+    def _steps_or_epochs(self) -> Self:
+        if bool(self.steps) == (self.epochs is not None):
+            raise ValueError("a training has either steps or epochs: give one of them, and the other as null")
+        return self

@@ -47,6 +47,18 @@ def test_the_adapters_header_names_the_training_set_and_what_it_was_made_from(fi
     assert header["gesso_steps"] == "4"
 
 
+def test_epochs_are_the_same_training_as_their_steps(finished, further):
+    batches = -(-finished.run.json("trainset")["train"] * 2 // 2)  # each row twice, in batches of 2 of one size
+    made = further(train={**TRAIN, "steps": None, "epochs": 1}).go(*BEFORE)
+    assert made.run.json("trainset")["batches"] == batches
+    assert made.run.recipe.train.steps == 0
+    assert made.run.train.steps == batches
+    assert f"{batches} steps make 1 epoch" in made.said["trainset"]
+    told = further(train={**TRAIN, "steps": batches}).go(*BEFORE)
+    assert made.run.training == told.run.training
+    assert made.run.training != finished.run.training
+
+
 def test_the_training_is_found_again_whoever_asks(finished, further):
     made = further().go(*BEFORE, "train")
     assert made.run.json("training") == finished.run.json("training")

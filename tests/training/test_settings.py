@@ -41,6 +41,18 @@ def test_what_is_wrong_is_refused(wrong):
         TrainSettings(**wrong)
 
 
+def test_a_training_is_told_in_steps_or_in_epochs():
+    assert TrainSettings(epochs=3).steps == 0
+    assert TrainSettings(method="dreambooth", epochs=3).steps == 0
+    assert TrainSettings(method="dreambooth", steps=None).steps == 500
+    assert TrainSettings(epochs=None).steps == 1500
+    again = TrainSettings(epochs=3, steps=None)
+    assert TrainSettings(**again.model_dump(mode="json")) == again
+    for wrong in ({"steps": 5, "epochs": 3}, {"steps": 0}, {"steps": 0, "epochs": None}, {"epochs": 0}):
+        with pytest.raises(ValidationError, match="epochs"):
+            TrainSettings(**wrong)
+
+
 def test_every_field_is_described_and_none_can_be_changed():
     assert all(len(one.description) > 10 for one in TrainSettings.model_fields.values())
     with pytest.raises(ValidationError, match="frozen"):
