@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.errors import InputError, PictureError, ReviewError
 from pipeline.review import apply as merging
 from pipeline.review import columns, conflicts, journal, order, table, telling
 from pipeline.review.apply import Applying, Changes
+from pipeline.review.journal import Journal
 from pipeline.review.order import Wanted
 from pipeline.review.rows import ReviewRow
 from pipeline.review.table import Reading
@@ -21,6 +23,8 @@ from pipeline.workspace import write_bytes
 
 THUMBNAIL_SIDE = 256
 EVERYTHING = Wanted()
+PATIENCE = 30.0
+"""How long to wait for someone who writes decisions just now, in seconds."""
 KEPT = "files"
 """The folder beside the journals where applied files are kept."""
 
@@ -56,6 +60,7 @@ class Found:
     path: Path
     reading: Reading
     changes: Changes
+    said: Journal
     reviewer: str
     instead_of: tuple[str, ...]
 
@@ -198,7 +203,8 @@ def look(run: Run, path: Path, *, reviewer: str | None = None, accept_rest: bool
         who, journal.now(), override=reviewer is not None, accept_rest=accept_rest, as_is=as_is, contested=contested
     )
     others = sorted({row.reviewer for row in reading.rows} - {"", who}) if reviewer else []
-    return Found(run, path, reading, merging.changes(rows, reading.rows, said, how, name=str(path)), who, tuple(others))
+    found = merging.changes(rows, reading.rows, said, how, name=str(path))
+    return Found(run, path, reading, found, said, who, tuple(others))
 
 
 def apply(found: Found, *, dry_run: bool = False, force: bool = False, set_aside: Path | None = None) -> Applied:
@@ -209,7 +215,19 @@ def apply(found: Found, *, dry_run: bool = False, force: bool = False, set_aside
     """
     if dry_run:
         return Applied(found, 0, dry_run=True)
+    with writing(found.run, doing="gesso review apply"):
+        return _apply(found, force=force, set_aside=set_aside)
+
+
+def writing(run: Run, *, doing: str) -> AbstractContextManager[None]:
+    """Be the one who writes decisions in the run's workspace, for the length of a with-block."""
+    return run.workspace.lock("review", wait=PATIENCE, doing=doing)
+
+
+def _apply(found: Found, *, force: bool, set_aside: Path | None) -> Applied:
     changes, folder, batch = found.changes, found.run.workspace.decisions, journal.new_batch()
+    if journal.load(folder) != found.said:
+        raise ReviewError("somebody decided something just now", field=str(found.path), remedy="Apply the file again.")
     aside = changes.conflicts if set_aside and not force else ()
     if aside and set_aside:
         table.check_place(set_aside, replace=False)
@@ -249,6 +267,11 @@ def undo(run: Run, *, batch: str | None = None, reviewer: str | None = None) -> 
     Raises:
         ReviewError: there is no such batch.
     """
+    with writing(run, doing="gesso review undo"):
+        return _undo(run, batch=batch, reviewer=reviewer)
+
+
+def _undo(run: Run, *, batch: str | None, reviewer: str | None) -> Undone:
     folder = run.workspace.decisions
     batches = journal.load(folder).batches()
     files = {path.stem: path for path in (folder / KEPT).glob("*")}

@@ -147,5 +147,32 @@ def conflicts(workspace: Path, run_id: str | None, path: Path, as_json: bool) ->
     _say(export_conflicts(run, path), as_json)
 
 
+@review.command(epilog=example("gesso review serve work/photos"))
+@workspace_argument
+@run_option
+@click.option("--reviewer", metavar="NAME", help="Who reviews, unless the page says; default: your user name.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; default: one that is free.")
+def serve(workspace: Path, run_id: str | None, reviewer: str | None, port: int) -> None:
+    """Open a page to review captions in the browser, on this machine alone, until it is stopped (Ctrl-C)."""
+    run = open_run(workspace, run_id)
+
+    import getpass
+
+    from flows import review_server
+    from flows.review_desk import desk_of
+    from pipeline.review import journal
+
+    who = journal.checked(reviewer or getpass.getuser())
+    desk = desk_of(run)
+    taken, token = review_server.address(port)
+    port = taken.getsockname()[1]
+    app = review_server.app(
+        desk, lambda sample_id: run.workspace.original(sample_id).read_bytes(), port=port, token=token, reviewer=who
+    )
+    click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
+    click.echo("Another reviewer adds &reviewer=NAME. Stop with Ctrl-C; what was decided is kept.")
+    review_server.serve(app, taken)
+
+
 def _say(done: Any, as_json: bool) -> None:  # noqa: ANN401 (anything with value and words)
     click.echo(json.dumps(done.value()) if as_json else done.words())

@@ -65,7 +65,7 @@ def suspicious(base: str, text: str, *, lossy: bool) -> str | None:
         return f"has just {len(text)} characters, at which programs cut texts"
     if "\ufffd" in text:
         return "holds a character that stands for a lost one"
-    if BROKEN.search(text) and not BROKEN.search(base):
+    if (BROKEN.search(text) and not BROKEN.search(base)) or _was_utf8(text):
         return "holds a control character, or what another encoding makes of an accent"
     if _ERROR.fullmatch(text.strip()):
         return "is a spreadsheet's error"
@@ -77,6 +77,14 @@ def suspicious(base: str, text: str, *, lossy: bool) -> str | None:
     if made not in (None, "spaces", "quotes, dashes or spaces"):
         return f"is what a program makes of {base[:60]!r} ({made})"
     return None
+
+
+def _was_utf8(text: str) -> bool:
+    """Whether a text is UTF-8 that was read as Windows-1252: hardly any other becomes valid UTF-8 by turning back."""
+    try:
+        return text.encode("cp1252").decode("utf-8") != text
+    except UnicodeError:
+        return False
 
 
 def _unquoted(text: str) -> str:

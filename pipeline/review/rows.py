@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.review.journal import Decision, Verdict
@@ -97,12 +97,22 @@ def review_rows(
     Pictures in `contested` (pixel_ids), on which two people differ, are undecided until a person has chosen.
     """
     proposals = list(proposals)
-    bodies = Counter(_key(p.body) for p in proposals if p.source != "sidecar")
-    rows = [_row(p, decisions.get(p.pixel_id), alike=bodies[_key(p.body)]) for p in proposals]
     return [
-        replace(row, decided=False, flags=(*row.flags, "in conflict")) if row.pixel_id in contested else row
-        for row in rows
+        review_row(p, decisions.get(p.pixel_id), alike=alike, contested=p.pixel_id in contested)
+        for p, alike in zip(proposals, likeness(proposals), strict=True)
     ]
+
+
+def likeness(proposals: Sequence[Proposal]) -> list[int]:
+    """For each proposal, how many pictures have its machine-made body."""
+    bodies = Counter(_key(p.body) for p in proposals if p.source != "sidecar")
+    return [bodies[_key(p.body)] for p in proposals]
+
+
+def review_row(proposal: Proposal, decision: Decision | None, *, alike: int, contested: bool) -> ReviewRow:
+    """One row: a proposal, what was decided, how many pictures have its body, and whether people differ on it."""
+    row = _row(proposal, decision, alike=alike)
+    return replace(row, decided=False, flags=(*row.flags, "in conflict")) if contested else row
 
 
 def flags(body: str, *, sidecar: str | None = None, alike: int = 1) -> tuple[str, ...]:

@@ -28,10 +28,10 @@ REVIEWED = pa.schema(
 )
 
 
-def rows_of(run: Run) -> list[ReviewRow]:
-    """What a reviewer sees of the run's pictures, with everything decided so far."""
+def proposals_of(run: Run) -> list[Proposal]:
+    """What is known of the run's pictures, those that people dropped among them, before any person spoke."""
     captions = {row["sample_id"]: row for row in run.rows("captions")}
-    proposals = [
+    return [
         Proposal(
             sample_id=one.sample_id,
             pixel_id=one.pixel_id,
@@ -45,10 +45,14 @@ def rows_of(run: Run) -> list[ReviewRow]:
         )
         for one in chain(load_kept(run), load_kept(run, name="dropped"))
     ]
+
+
+def rows_of(run: Run) -> list[ReviewRow]:
+    """What a reviewer sees of the run's pictures, with everything decided so far."""
     folder = run.workspace.decisions
     said = journal.load(folder)
     contested = {one.pixel_id for one in conflicts.waiting(folder, said)}
-    return review_rows(proposals, said.latest(), contested=contested)
+    return review_rows(proposals_of(run), said.latest(), contested=contested)
 
 
 def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
