@@ -16,6 +16,9 @@ export function replacing(filter, done) {
   const look = async () => {
     const mine = (asked += 1);
     const find = at("find").value;
+    // what is shown belongs to other words: nothing may be replaced until the new preview is here
+    wishes = [];
+    at("do").disabled = true;
     const answer = find ? await get("/api/replace", { find, by: at("by").value, ...filter() }).catch(() => ({ wishes: [] })) : { wishes: [] };
     if (mine !== asked) return;
     wishes = answer.wishes;

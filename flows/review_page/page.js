@@ -34,6 +34,8 @@ async function start() {
 
 async function refill(listed) {
   const { ids } = listed || (await get("/api/list", filter()));
+  // before the list asks for its small ones
+  if (!row && ids.length) at("large").src = `/large/${ids[0]}.webp`;
   list.fill(ids);
   if (row && ids.includes(row.id)) list.select(row.id);
   else if (ids.length) await show(ids[0]);

@@ -132,7 +132,7 @@ class Desk:
             batch = f"{BATCH}{journal.new_batch()}"
             made = journal.together(
                 [
-                    replace(one.decision, read=one.row.decided and one.row.read) if bulk else one.decision
+                    replace(one.decision, read=one.row.source == "person" and one.row.read) if bulk else one.decision
                     for one in found.fresh
                 ],
                 batch,
