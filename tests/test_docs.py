@@ -25,6 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = ROOT / "docs" / "commands.md"
 ENDLESS = {
     "gesso serve": "serves until it is stopped (tests/flows/test_deployments.py)",
+    "gesso review serve": "serves until it is stopped (tests/flows/test_review_page.py)",
     "gesso demo": "takes minutes (tests/flows/test_demo.py)",
     "gesso starter build": "takes hours (tests/starter/test_build.py)",
     "gesso doctor --deep": "starts a server (tests/flows/test_doctor.py)",

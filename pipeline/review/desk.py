@@ -212,7 +212,8 @@ class Desk:
             review_row(proposal, stands, alike=alike, contested=bool(waiting))
             for proposal, alike in self._known[pixel_id]
         ]
-        return [conflicts.shown(row, waiting) if waiting else row for row in rows]
+        # the page shows a conflict itself: of what a table tells of it, the candidates are wanted alone
+        return [replace(row, candidates=conflicts.shown(row, waiting).candidates) if waiting else row for row in rows]
 
 
 def found(rows: Iterable[ReviewRow], *, search: str = "", flag: str = "", state: str = "all") -> list[ReviewRow]:

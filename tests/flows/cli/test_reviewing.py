@@ -1,4 +1,10 @@
+import http.cookiejar
 import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
 
 
 def test_export_and_apply(copied, gesso):
@@ -53,3 +59,18 @@ def test_for_a_script(copied, gesso):
     applied = json.loads(gesso(*apply).stdout)
     assert applied == {**tried, "dry_run": False, "applied": 6, "batch": applied["batch"]}
     assert json.loads(gesso(*apply).stdout)["unchanged"] == 6
+
+
+def test_serve_prints_an_address_that_opens_the_page_until_it_is_stopped(copied):
+    code = "from flows.cli.gesso import main; main()"
+    command = [sys.executable, "-c", code, "review", "serve", "w", "--reviewer", "anna"]
+    with subprocess.Popen(command, cwd=copied, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = re.match(r"Open (http://127\.0\.0\.1:\d+/\?token=\S+)\n", process.stdout.readline())[1]
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+        assert b"<title>Review" in opener.open(address, timeout=60).read()
+        listed = json.load(opener.open(f"{address.partition('?')[0]}api/list", timeout=60))
+        assert len(listed["ids"]) == 6
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "gesso: stopped; what was done is kept, run the same command again to go on\n"
