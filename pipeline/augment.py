@@ -143,6 +143,16 @@ def follow(
     return moved[:, :2], (pixels.shape[0], pixels.shape[1])
 
 
+def follow_mask(
+    mask: NDArray[np.uint8], transforms: Sequence[Transform], *, pixel_id: str, view: int
+) -> NDArray[np.uint8]:
+    """A mask (H x W, of its picture's size) as it lies in a view of the picture; what comes in from outside is 0."""
+    if view:
+        for _, _, made in _drawn(transforms, "DualTransform", pixel_id, view):
+            mask = made(image=np.zeros((*mask.shape, 3), np.uint8), mask=np.array(mask))["mask"]
+    return np.ascontiguousarray(mask)
+
+
 def _drawn(
     transforms: Sequence[Transform], kind: str, pixel_id: str, view: int
 ) -> Iterator[tuple[int, Transform, Any]]:

@@ -20,6 +20,7 @@ STATES = (
     "dropped_by_person",
     "awaiting_review",
     "forgotten",
+    "mask",
 )
 STAYED = ("kept", "held_out")
 """The states of files that did not leave."""

@@ -38,6 +38,8 @@ ORIGINS = pa.schema(
         ("class", pa.string()),
         ("trigger", pa.string()),
         ("repeats", pa.int32()),
+        ("mask", pa.string()),  # sample_id of the mask that belongs to this picture
+        ("mask_of", pa.string()),  # of a mask: the origin of its picture
         ("error", pa.string()),  # why the file could not be read: "reason: detail"
     ]
 )

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import fused, learning, shards
 from pipeline.recipe import Recipe
 from pipeline.run import Run
+from pipeline.settings import Source
 from pipeline.sources import folder as folder_source
 from pipeline.stage import name_of
 from pipeline.steps.measure import measurers
@@ -39,7 +40,7 @@ class StageOutlook:
 def look(recipe: Recipe, root: Path) -> dict[str, Any]:
     """Cached and missing rows of each stage, and how far the training is; plain values, for JSON."""
     workspace = Workspace(root)
-    known = [found for source in recipe.sources for found in _known(source.path, workspace)]
+    known = [found for source in recipe.sources for found in _known(source, workspace)]
     # of a content under several names the last one counts, as when it is measured
     samples = {sample_id: name for name, sample_id in known if sample_id}
     new = sum(sample_id is None for _, sample_id in known)
@@ -60,10 +61,11 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
     }
 
 
-def _known(folder: Path, workspace: Workspace) -> Iterator[tuple[str, str | None]]:
-    """Path of each file, with its sample id if it was read before and looks the same."""
+def _known(source: Source, workspace: Workspace) -> Iterator[tuple[str, str | None]]:
+    """Path of each picture, with its sample id if it was read before and looks the same."""
+    folder = source.path
     seen = folder_source.seen(folder, workspace)
-    for path in sorted(folder_source.files(folder), key=folder_source.shown):
+    for path in sorted(folder_source.files(folder, source.masks), key=folder_source.shown):
         yield str(path), seen.get(folder_source.identity(path, folder))
 
 
@@ -83,11 +85,12 @@ def _same(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]) -> R
     if latest is None:
         return None
     run = Run.open(workspace, latest.name)
-    read = {row["sample_id"] for row in run.rows("origins") if row["sample_id"]}
+    read = {row["sample_id"] for row in run.rows("origins") if row["sample_id"] and not row["mask_of"]}
     if run.recipe.digest != recipe.digest or read != set(samples):
         return None
     began = (run.folder / "recipe.yaml").stat().st_mtime_ns
-    folders = [workspace.decisions, *(source.path for source in recipe.sources)]
+    masks = [source.masks for source in recipe.sources if source.masks]
+    folders = [workspace.decisions, *masks, *(source.path for source in recipe.sources)]
     beside = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return None if any(path.stat().st_mtime_ns > began for path in beside) else run
 

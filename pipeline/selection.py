@@ -117,6 +117,8 @@ def _leaves_alone(
     origin: Row, measured: Mapping[str, Row], verdicts: Mapping[str, str], rights: Allow, rules: Mapping[str, Limit]
 ) -> Row | None:
     """The ledger row of an origin that leaves for its own sake, whatever else came in."""
+    if origin.get("mask_of"):
+        return _row(origin, "mask", "ingest", "mask of a picture", origin["mask_of"])
     error = origin["error"] or measured[origin["sample_id"]]["error"]
     if error:
         reason, _, detail = error.partition(": ")

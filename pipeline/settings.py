@@ -55,6 +55,11 @@ class Source(Part):
         description="prior: class pictures, or general ones, that stand for what the model knew before and is to know "
         "still; each step learns from some of them too, by train.prior_weight",
     )
+    masks: Path | None = Field(
+        None,
+        description="a folder of masks, each named as its picture and lying where it lies; NAME-masklabel.png and "
+        "NAME.mask.png beside a picture are masks anyway; white is what train.masked_loss learns from",
+    )
     painted: Painted | None = Field(None, description="let the base model paint them; only with role: prior")
 
     @model_validator(mode="after")

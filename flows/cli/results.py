@@ -16,6 +16,7 @@ STATES = (
     "dropped_by_person",
     "awaiting_review",
     "forgotten",
+    "mask",
 )
 """States of a file; `pipeline.ledger.STATES` has them too, but is slow to import."""
 

@@ -3,12 +3,13 @@
 Beside a picture may stand a caption of the same name ending in .txt, and in any folder a `metadata.csv` or
 `metadata.jsonl` with captions and rights. A file that is not a picture is an origin too: whoever reads its bytes will
 say so in the ledger. So is what cannot be read, a link to a folder, and a picture that metadata names and that is not
-there. Hidden files, and workspaces that lie within the folder, are none of gesso's business.
+there. A mask belongs to a picture, see `_masks`; it is stored as it is and no picture of its own. Hidden files, and
+workspaces that lie within the folder, are none of gesso's business.
 """
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pipeline.errors import InputError, PictureError
 from pipeline.imaging import Limits
 from pipeline.manifest import Row, digest, read_table
 from pipeline.settings import Source
-from pipeline.sources import _metadata
+from pipeline.sources import _masks, _metadata
 from pipeline.workspace import MARK, Workspace, write_table
 
 DESCRIPTION = "a folder of pictures, read recursively, with .txt captions and metadata.csv or metadata.jsonl"
@@ -54,13 +55,16 @@ def scan(
         )
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
-    listed = [(path, problem, told.pop(path, None)) for path, problem in _listing(root)]
+    listed = [(path, problem, told.pop(path, None)) for path, problem in [*_listing(root), *_masks_outside(source)]]
+    masks = _masks.of((path for path, _, _ in listed), root, source.masks)
 
     def look(path: Path, problem: PictureError | None, beside: _metadata.Told | None) -> tuple[Row, Row | None]:
         """The file's row, and what it is known by the next time."""
         try:
             if problem:
                 raise problem
+            if path in masks and masks[path] is None:
+                raise PictureError("mask_alone", "a mask, and there is no picture that it belongs to")
             row = _describe(path, source, position, beside, _caption(path))
             known = identity(path, root)
             sample_id = before.get(known)
@@ -80,6 +84,7 @@ def scan(
             rows.append(row)
             now += [seen_now] if seen_now else []
     progress(len(listed), len(listed))
+    _attach(rows, {shown(mask): shown(picture) for mask, picture in masks.items() if picture})
     for path, beside in told.items():
         said = f"missing: named in {shown(beside.where)}"
         rows.append({**_describe(path, source, position, beside, None), "error": said})
@@ -87,15 +92,18 @@ def scan(
     return sorted(rows, key=lambda row: str(row["origin"]))
 
 
-def files(root: Path) -> Iterator[Path]:
-    """The files below `root` that a scan would read."""
-    return (path for path, problem in _listing(root) if problem is None)
+def files(root: Path, masks: Path | None = None) -> Iterator[Path]:
+    """The files below `root` that a scan would read as pictures; `masks` is a folder of masks."""
+    found = [path for path, problem in _listing(root) if problem is None]
+    beside = _masks.of(found, root, masks)
+    return (path for path in found if path not in beside)
 
 
 def identity(path: Path, root: Path) -> tuple[str, int, int]:
     """What a file is known by while nobody changes it: path below `root`, size in bytes, time of change in ns."""
     status = path.stat()
-    return shown(path.relative_to(root)), status.st_size, status.st_mtime_ns
+    place = path.relative_to(root) if path.is_relative_to(root) else path
+    return shown(place), status.st_size, status.st_mtime_ns
 
 
 def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
@@ -108,6 +116,34 @@ def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
 def shown(path: Path | str) -> str:
     """A path as people and tables see it; bytes that are no UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _attach(rows: list[Row], masks: Mapping[str, str]) -> None:
+    """Tell masks and pictures of each other, by their origins; of several masks of a picture the first one counts."""
+    named = {row["origin"]: row for row in rows}
+    for mask, picture in sorted(masks.items(), reverse=True):
+        if named[mask]["error"] is None:
+            named[mask]["mask_of"] = picture
+            named[picture]["mask"] = named[mask]["sample_id"]
+
+
+def _masks_outside(source: Source) -> Iterator[tuple[Path, PictureError | None]]:
+    """What lies in the source's folder of masks, where that is not below the source's own.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if source.masks is None:
+        return
+    if not source.masks.is_dir():
+        raise InputError(
+            "there is no such folder",
+            field="sources.masks",
+            value=str(source.masks),
+            remedy="Name the folder of masks, or leave it out.",
+        )
+    if not source.masks.resolve().is_relative_to(source.path.resolve()):
+        yield from _listing(source.masks)
 
 
 def _memory(root: Path, workspace: Workspace) -> Path:
@@ -177,5 +213,7 @@ def _describe(path: Path, source: Source, position: int, told: _metadata.Told | 
         "class": (source.class_ or "").replace("{folder}", shown(path.absolute().parent.name)) or None,
         "trigger": source.trigger,
         "repeats": source.repeats,
+        "mask": None,
+        "mask_of": None,
         "error": None,
     }

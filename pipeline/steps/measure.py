@@ -51,9 +51,8 @@ def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel: 
 
 def run(run: Run, tools: Tools) -> str:
     """Save the table `samples`: sample_id, every measured column, and `error` where a picture cannot be decoded."""
-    names = {
-        row["sample_id"]: row["origin"] for row in run.rows("origins", ("sample_id", "origin")) if row["sample_id"]
-    }
+    origins = run.rows("origins", ("sample_id", "origin", "mask_of"))
+    names = {row["sample_id"]: row["origin"] for row in origins if row["sample_id"] and not row["mask_of"]}
     stored = fused.measure(measurers(run.recipe), names, tools)
     table = pa.table({"sample_id": pa.array(sorted(names), pa.string())})
     for one in stored.values():

@@ -39,7 +39,8 @@ def run(run: Run, tools: Tools) -> str:
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
     )
-    same = table_of([*exact.of_bytes(origins), *exact.of_pixels(samples)], exact.EDGES)
+    pictures = [row for row in origins if not row.get("mask_of")]
+    same = table_of([*exact.of_bytes(pictures), *exact.of_pixels(samples)], exact.EDGES)
     run.save("edges", pa.concat_tables([same, pairs.table(exact.EDGES)]))
     near = recipe.dedup.near
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}

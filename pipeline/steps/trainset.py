@@ -1,10 +1,11 @@
 """Step: compose captions, make views, cache latents and texts, and write the training set down."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline import families, learning, ledger
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RecipeError
 from pipeline.manifest import Row, table_of
 from pipeline.model_files import latent_scale, text_hash, weights_hash
 from pipeline.run import Run
@@ -12,14 +13,14 @@ from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps.select import load_kept
 from pipeline.training import epochs
-from pipeline.trainset import build, crops, latents, texts
+from pipeline.trainset import build, crops, latents, masks, texts
 
 if TYPE_CHECKING:
     from pipeline.trainset.loader import ParquetExamples
     from pipeline.trainset.pixels import PixelExamples
 
 LATENTS_SHARD, TEXTS_SHARD = 64, 256
-READ = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "repeats")
+READ = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "repeats", "mask")
 """Columns of the manifest that training reads."""
 
 
@@ -51,9 +52,10 @@ def run(run: Run, tools: Tools) -> str:
 
     Raises:
         InputError: nothing is left to train on.
+        RecipeError: the loss is to be masked, and there are no masks.
     """
     kept = standing(run)
-    rows = build.rows_of(kept, composed(run, kept), run.recipe.augment)
+    rows = build.rows_of(kept, composed(run, kept), run.recipe.augment, masked=run.recipe.train.masked_loss)
     train = [row for row in rows if row["split"] == "train"]
     if not train:
         raise InputError(
@@ -61,6 +63,13 @@ def run(run: Run, tools: Tools) -> str:
             field="sources",
             value=f"{len(run.rows('origins'))} files",
             remedy="See why with `gesso ledger`, then loosen the rule that took most.",
+        )
+    if run.recipe.train.masked_loss and not any(row["mask"] for row in train):
+        raise RecipeError(
+            "no picture to train on has a mask",
+            field="train.masked_loss",
+            value=True,
+            remedy="Put NAME-masklabel.png beside pictures, or name the folder of masks in the source's masks.",
         )
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
@@ -90,7 +99,7 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
     """`latents` of every row and `texts` of every caption (and the empty one), computed where they are missing.
 
     Where text encoders are at work in each step there are no texts. For a family whose UNet is told how pictures were
-    cut there are `crops`, too, of every row.
+    cut there are `crops`, too, of every row, and where a row has a mask, `masks`.
     """
     base = run.recipe.base_model
     folder = learning.locate(run.recipe)
@@ -118,15 +127,26 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
             cache=True,
             shard=TEXTS_SHARD,
         )
-    if not families.of(folder).told_sizes:
-        return found
-    sizes = moments.table(["latents__original_height", "latents__original_width"]).to_pylist()
-    sized = [
-        {**row, "height": size["latents__original_height"], "width": size["latents__original_width"]}
-        for row, size in zip(rows, sizes, strict=True)
-    ]
-    params_of_cut = crops.Params(buckets=run.recipe.buckets)
-    return found | {"crops": ensure(crops, sized, params_of_cut, tools, cache=True)}  # type: ignore[arg-type]
+    told, masked = families.of(folder).told_sizes, any(row["mask"] for row in rows)
+    sized = [dict(zip(SIZES, size, strict=True)) | row for row, size in _sized(rows, moments)] if told or masked else []
+    if told:
+        params_of_cut = crops.Params(buckets=run.recipe.buckets)
+        found["crops"] = ensure(crops, sized, params_of_cut, tools, cache=True)  # type: ignore[arg-type]
+    if masked:
+        params_of_masks = masks.Params(buckets=run.recipe.buckets)
+        found["masks"] = ensure(masks, sized, params_of_masks, tools, cache=True)  # type: ignore[arg-type]
+    return found
+
+
+SIZES = ("height", "width", "rows", "columns")
+"""Of a picture, and of its latents."""
+
+
+def _sized(rows: list[Row], moments: Stored) -> Iterator[tuple[Row, list[int | None]]]:
+    """Rows with the sizes (see `SIZES`) that their latents were made with."""
+    names = [f"latents__{name}" for name in ("original_height", "original_width", "height", "width")]
+    for row, size in zip(rows, moments.table(names).to_pylist(), strict=True):
+        yield row, [size[name] for name in names]
 
 
 def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
@@ -146,6 +166,7 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
         scale=scale,
         shift=shift,
         crops=stored.get("crops"),
+        masks=stored.get("masks"),
         nothing_is_zeros=families.nothing_is_zeros(folder),
     )
 

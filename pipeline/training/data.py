@@ -20,7 +20,7 @@ class Batch:
     `text` is B x 77 x D float32, the captions as the text encoders' hidden states; where the encoders are at work in
     each step it is None, and they read `captions`. SDXL has two things more: `pooled`, B x P, the captions' summaries,
     and `time_ids`, B x 6, how each picture was cut, see `trainset.crops`. `ids` names the samples, for messages; `rows`
-    are their indices in the training set.
+    are their indices in the training set. `mask` is B x 1 x h x w, how much each latent cell counts, 0 to 1; None: all.
     """
 
     moments: Tensor
@@ -30,6 +30,7 @@ class Batch:
     pooled: Tensor | None = None
     time_ids: Tensor | None = None
     captions: tuple[str, ...] = ()
+    mask: Tensor | None = None
 
 
 class Named(Protocol):
@@ -93,7 +94,7 @@ class MemoryExamples:
     `moments` is N x 2C x h x w, or N tensors of 2C x h x w of several sizes. `text` is U x 77 x D, and `captions`
     says which of its U entries belongs to each row (left out: entry i to row i). Any float type; batches are float32.
     For SDXL there are `pooled`, U x P, with `empty_pooled`, and `time_ids`, N x 6. `words` are the U captions
-    themselves, for text encoders that are at work in each step.
+    themselves, for text encoders that are at work in each step. `masks` are N of h x w, or none.
     """
 
     moments: Tensor | Sequence[Tensor]
@@ -109,6 +110,7 @@ class MemoryExamples:
     time_ids: Tensor | None = None
     words: Sequence[str] = ()
     prior: Examples | None = None
+    masks: Sequence[Tensor] = ()
     sizes: Sequence[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +139,7 @@ class MemoryExamples:
             ).encode()
         )
         more = [one for one in (self.pooled, self.empty_pooled, self.time_ids) if one is not None]
-        for tensor in (*self.moments, self.text, self.empty_text, *more):
+        for tensor in (*self.moments, self.text, self.empty_text, *more, *self.masks):
             whole.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
             whole.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
         if self.prior is not None:
@@ -156,6 +158,7 @@ class MemoryExamples:
             captions=tuple(self.words[one] for one in said) if self.words else (),
             pooled=None if self.pooled is None else self.pooled[said].float(),
             time_ids=None if self.time_ids is None else self.time_ids[list(rows)].float(),
+            mask=torch.stack([self.masks[row] for row in rows])[:, None].float() if len(self.masks) else None,
         )
 
 

@@ -64,7 +64,13 @@ class Denoising:
         with self._attention(drawn.latents):
             told = self.painter.told(batch, self.examples, dropped=drawn.dropped)
             answer = self.painter.unet(noisy, drawn.timesteps, **told.arguments()).sample
-        return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps)
+        return self.objective.losses(answer, drawn.latents, drawn.noise, drawn.timesteps, mask=self._mask(batch))
+
+    def _mask(self, batch: Batch) -> Tensor | None:
+        """How much each latent cell counts: as its mask says, but `unmasked_weight` at least."""
+        if batch.mask is None or not self.settings.masked_loss:
+            return None
+        return batch.mask.to(self.device).clamp(min=self.settings.unmasked_weight)
 
     @cached_property
     def seed(self) -> int:

@@ -12,6 +12,9 @@ from pipeline.training.settings import TrainSettings
 
 PREDICTIONS = ("epsilon", "v_prediction")
 
+LEAST_AREA = 1e-6
+"""What a mask's sum is taken for where it is 0."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -77,12 +80,21 @@ class Objective:
             return (self.gamma / snr).clamp(max=1.0)
         return snr.clamp(max=self.gamma) / (snr + 1)
 
-    def losses(self, answer: Tensor, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Weighted mean cost of each example, B float32, on the UNet's answer B x C x h x w."""
+    def losses(
+        self, answer: Tensor, latents: Tensor, noise: Tensor, timesteps: Tensor, *, mask: Tensor | None = None
+    ) -> Tensor:
+        """Weighted mean cost of each example, B float32, on the UNet's answer B x C x h x w.
+
+        With a `mask`, B x 1 x h x w, the mean is over what it lets count: the sum of cost times mask, divided by the
+        mask's own sum, so that a small subject teaches as much as a large one; 0 where it lets nothing count.
+        """
         cost = (answer.float() - self.target(latents, noise, timesteps)).square()
         if self.huber is not None:
             cost = 2 * self.huber * ((cost + self.huber**2).sqrt() - self.huber)
-        return self.weights(timesteps) * cost.flatten(1).mean(dim=1)
+        if mask is None:
+            return self.weights(timesteps) * cost.flatten(1).mean(dim=1)
+        area = mask.flatten(1).sum(dim=1).clamp(min=LEAST_AREA)
+        return self.weights(timesteps) * (cost.mean(dim=1, keepdim=True) * mask).flatten(1).sum(dim=1) / area
 
     def _roots(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         alphas = self.alphas[timesteps].view(-1, 1, 1, 1)

@@ -110,6 +110,17 @@ class TrainSettings(BaseModel):
     huber_c: float = Field(
         default=0.1, gt=0, description="huber: error above which the cost turns from square to linear, above 0."
     )
+    masked_loss: bool = Field(
+        default=False,
+        description="Learn from that part of a picture alone that its mask shows white, where it has one (see "
+        "sources.masks); the loss is divided by the mask's area.",
+    )
+    unmasked_weight: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="masked_loss: what the rest counts at least, 0 to 1 (OneTrainer: 0.1); 1 is no mask.",
+    )
     zero_terminal_snr: bool = Field(
         default=False,
         description="Rescale the noise schedule so that its last step is noise alone (Lin et al. 2023), which lets "

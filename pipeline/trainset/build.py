@@ -27,10 +27,11 @@ MANIFEST = pa.schema(
         ("repeats", pa.int32()),
         ("origins", pa.list_(pa.string())),  # eligible ones only
         ("licenses", pa.list_(pa.string())),
+        ("mask", pa.string()),  # sample_id of the mask, where the loss is masked and the picture has one
     ]
 )
 NAMED = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "repeats", "licenses")
-"""Columns that the digest covers; where a file lay plays no part."""
+"""Columns that the digest covers, and the mask where there is one; where a file lay plays no part."""
 
 
 def compose(template: str, *, body: str, class_: str | None, trigger: str | None) -> str:
@@ -43,8 +44,13 @@ def compose(template: str, *, body: str, class_: str | None, trigger: str | None
     return ", ".join(part for part in parts if part)
 
 
-def rows_of(kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Augment) -> list[Row]:
-    """The manifest's rows: every view of every kept picture; `captions` are the composed ones by sample id."""
+def rows_of(
+    kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Augment, *, masked: bool = False
+) -> list[Row]:
+    """The manifest's rows: every view of every kept picture; `captions` are the composed ones by sample id.
+
+    With `masked` they name the pictures' masks: of several places that a picture came from, the first that has one.
+    """
     rows: list[Row] = []
     for one in sorted(kept, key=lambda each: each.sample_id):
         caption = captions[one.sample_id]
@@ -57,6 +63,7 @@ def rows_of(kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Aug
             "split": one.split,
             "repeats": int(one.origins[0]["repeats"]),
             "origins": sorted(origin["origin"] for origin in one.origins),
+            "mask": next((origin["mask"] for origin in one.origins if masked and origin.get("mask")), None),
             "licenses": sorted({origin["license"] or "unknown" for origin in one.origins}),
         }
         told = {"transforms": json.dumps(list(allowed)), "refused": list(refused)}
@@ -68,7 +75,8 @@ def rows_of(kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Aug
 
 def name(rows: Sequence[Row]) -> str:
     """The training set's digest, SHA-256 over its canonical rows."""
-    return digest(sorted([[row[column] for column in NAMED] for row in rows], key=lambda row: (row[0], row[2])))
+    said = [[*(row[column] for column in NAMED), *([row["mask"]] if row.get("mask") else [])] for row in rows]
+    return digest(sorted(said, key=lambda row: (row[0], row[2])))
 
 
 def write(

@@ -70,8 +70,9 @@ class ParquetExamples:
 
     `rows` are the manifest's; `latents` has the same rows in the same order, and `texts` every caption and the empty
     one; it is None where text encoders are at work in each step. For SDXL `crops` has the rows of `latents`, and texts
-    have summaries; `nothing_is_zeros` says what stands for no caption. `limit` bounds the bytes that latents, and again
-    texts, take in memory. `prior` are the class pictures that belong to them.
+    have summaries; `nothing_is_zeros` says what stands for no caption. Where a picture has a mask, `masks` has the rows
+    of `latents`, too. `limit` bounds the bytes that latents, and again texts, take in memory. `prior` are the class
+    pictures that belong to them.
     """
 
     rows: Sequence[Row]
@@ -83,6 +84,7 @@ class ParquetExamples:
     limit: int = IN_MEMORY_BYTES
     crops: Stored | None = None
     nothing_is_zeros: bool = False
+    masks: Stored | None = None
     prior: Examples | None = None
 
     @cached_property
@@ -128,6 +130,7 @@ class ParquetExamples:
             captions=captions,
             pooled=torch.stack(pooled) if pooled else None,
             time_ids=None if self._time_ids is None else self._time_ids[list(rows)],
+            mask=torch.stack([self._mask(row) for row in rows]) if self.masks else None,
         )
 
     @cached_property
@@ -153,6 +156,18 @@ class ParquetExamples:
 
     def _moments(self, row: int) -> Tensor:
         return _tensor(*self._latent_cells.row(row).values())
+
+    @cached_property
+    def _mask_cells(self) -> Cells:
+        if self.masks is None:
+            raise ValueError("a training set without masks")
+        return Cells(self.masks, ["masks__weights"], limit=self.limit)
+
+    def _mask(self, row: int) -> Tensor:
+        data = self._mask_cells.row(row)["masks__weights"]
+        if data is None:
+            raise GessoError(f"picture {self.rows[row]['sample_id']} has a mask that cannot be read")
+        return _tensor(data, 1, *self.sizes[row])
 
     @cached_property
     def _time_ids(self) -> Tensor | None:

@@ -1,0 +1,27 @@
+"""Which files of a source are masks: what of a picture the loss is about, white for all of it.
+
+A mask stands beside its picture as `NAME-masklabel.png` (OneTrainer) or `NAME.mask.png`, or in a folder of masks under
+the picture's own name, as sd-scripts has it for conditioning pictures.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_BESIDE = re.compile(r"(?P<stem>.+)(-masklabel|\.mask)")
+
+
+def of(paths: Iterable[Path], root: Path, folder: Path | None) -> dict[Path, Path | None]:
+    """The picture of each mask among `paths`, None where there is none.
+
+    A mask lies below `folder` where its picture lies below `root`; names are compared without their ending.
+    """
+    listed = sorted(paths)
+    masks: dict[Path, Path] = {}
+    for path in listed:
+        if folder is not None and path.is_relative_to(folder):
+            masks[path] = root / path.relative_to(folder).with_suffix("")
+        elif found := _BESIDE.fullmatch(path.stem):
+            masks[path] = path.with_name(found["stem"])
+    pictures = {path.with_suffix(""): path for path in reversed(listed) if path not in masks}
+    return {mask: pictures.get(place) for mask, place in masks.items()}
