@@ -22,6 +22,8 @@ from pipeline.steps.review import rows_of
 from pipeline.workspace import write_bytes
 
 THUMBNAIL_SIDE = 256
+SHEET_SIDE = 640
+"""In a page of its own the small picture is all that there is."""
 EVERYTHING = Wanted()
 PATIENCE = 30.0
 """How long to wait for someone who writes decisions just now, in seconds."""
@@ -166,22 +168,25 @@ def export(
     *,
     replace: bool,
     wanted: Wanted = EVERYTHING,
+    reviewer: str = "",
     assign: Sequence[str] = (),
     overlap: float = 0.0,
 ) -> Exported:
-    """Write the review file, or one for each reviewer in `assign`, with their pictures; the worst come first.
+    """Write the review file for `reviewer`, or one for each in `assign`, with their pictures; the worst come first.
 
     Raises:
         InputError: there is nothing to review.
         ReviewError: a file is there already and `replace` is False, or a reviewer's name cannot be a file's.
     """
     rows = wanted.of(order.ordered(captioned(run)))
-    batches = order.assigned(rows, [journal.checked(one) for one in assign], overlap=overlap) if assign else {"": rows}
-    files = {path.with_name(f"{path.stem}.{who}{path.suffix}") if who else path: who for who in batches}
+    asked = [journal.checked(one) for one in (*assign, *([reviewer] if reviewer else []))]
+    batches = order.assigned(rows, asked, overlap=overlap) if assign else {reviewer: rows}
+    files = {path.with_name(f"{path.stem}.{who}{path.suffix}") if assign else path: who for who in batches}
     for one in files:
         table.check_place(one, replace=replace)
     with Progress() as shown:
-        pictures = thumbnails(run, [row.sample_id for row in rows], progress=shown.stage)
+        side = SHEET_SIDE if path.suffix.lower() == ".html" else THUMBNAIL_SIDE
+        pictures = thumbnails(run, [row.sample_id for row in rows], side, progress=shown.stage)
     for one, who in files.items():
         table.export(batches[who], one, thumbnails=pictures, reviewer=who, replace=replace)
     return Exported(run, {one: len(batches[who]) for one, who in files.items()})

@@ -23,13 +23,15 @@ def review() -> None:
     "--to",
     "path",
     type=click.Path(path_type=Path),
-    help="The file: .csv, .tsv, or .xlsx with pictures in its cells; default: <workspace>/review.csv.",
+    help="The file: .csv, .tsv, .xlsx with pictures in its cells, or .html, a page that needs no server; default: "
+    "<workspace>/review.csv.",
 )
 @click.option("--replace", is_flag=True, help="Replace an export that is there already, and edits in it.")
 @click.option("--flag", "flags", multiple=True, help="Only pictures with this flag, such as 'very short'; repeatable.")
 @click.option("--undecided", is_flag=True, help="Only pictures about which nobody has decided.")
 @click.option("--search", default="", metavar="TEXT", help="Only pictures with this text in caption or file name.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most the first N, worst first.")
+@click.option("--reviewer", default="", metavar="NAME", help="Who is asked: fills the column reviewer.")
 @click.option("--assign", metavar="NAMES", help="A file for each reviewer: names parted by commas.")
 @click.option(
     "--overlap",
@@ -48,6 +50,7 @@ def export(
     undecided: bool,
     search: str,
     limit: int | None,
+    reviewer: str,
     assign: str | None,
     overlap: float,
     as_json: bool,
@@ -59,9 +62,12 @@ def export(
     from pipeline.review.order import Wanted
 
     names = [name.strip() for name in (assign or "").split(",") if name.strip()]
+    if reviewer and names:
+        raise click.UsageError("--reviewer and --assign both say who is asked: give one of them")
     wanted = Wanted(flags, undecided, search, limit)
     place = path or workspace / "review.csv"
-    _say(export(run, place, replace=replace, wanted=wanted, assign=names, overlap=overlap), as_json)
+    done = export(run, place, replace=replace, wanted=wanted, reviewer=reviewer, assign=names, overlap=overlap)
+    _say(done, as_json)
 
 
 @review.command(epilog=example("gesso review apply work/photos captions.csv"))

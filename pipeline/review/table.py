@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from PIL import Image
-
 from pipeline import atomic
 from pipeline.errors import ReviewError
-from pipeline.review import columns, spreadsheet, versions, workbook
+from pipeline.review import columns, sheet, spreadsheet, versions, workbook
+from pipeline.review import pictures as beside
 from pipeline.review.columns import COLUMNS, NEEDED, known
 from pipeline.review.problems import Problems
 from pipeline.review.rows import ReviewRow
@@ -27,7 +26,7 @@ from pipeline.workspace import write_bytes
 Word = Literal["", "accept", "keep", "drop", "unsure"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-FORMATS = (*SEPARATORS, ".xlsx")
+FORMATS = (*SEPARATORS, ".xlsx", ".html")
 CANDIDATES = 20
 """Most candidates that a cell shows."""
 
@@ -78,12 +77,12 @@ def export(
     reviewer: str = "",
     replace: bool = False,
 ) -> None:
-    """Write rows for review, as text (UTF-8 with a byte order mark, CR LF, RFC 4180 quotes) or as a workbook.
+    """Write rows for review, as text (UTF-8 with a byte order mark, CR LF, RFC 4180 quotes), a workbook or a page.
 
     `thumbnails` holds encoded pictures by sample_id (by default each row's own): in a workbook they lie in their cells,
-    beside a text file as JPEG in `<stem>_thumbnails/`, with the columns explained in `<stem>_columns.txt`. A cell that
-    a spreadsheet would run as a formula gets an apostrophe in front, which `read` takes away again. `reviewer` is who
-    is asked. The file appears by rename, complete or not at all.
+    beside other files as JPEG in `<stem>_thumbnails/`; a text file's columns are explained in `<stem>_columns.txt`. A
+    cell that a spreadsheet would run as a formula gets an apostrophe in front, which `read` takes away again.
+    `reviewer` is who is asked. The file appears by rename, complete or not at all.
 
     Raises:
         ReviewError: the file is there already and `replace` is False, its ending is none of `FORMATS`, or a caption
@@ -92,22 +91,20 @@ def export(
     check_place(path, replace=replace)
     _check_lengths(rows)
     pictures = {row.sample_id: row.thumbnail for row in rows if row.thumbnail} if thumbnails is None else thumbnails
-    separator = SEPARATORS.get(path.suffix.lower())
-    folder = path.with_name(f"{path.stem}_thumbnails") if separator else None
-    table = [_cells(row, folder if row.sample_id in pictures else None, reviewer) for row in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if separator is None or folder is None:
+    kind = path.suffix.lower()
+    if kind == ".html":
+        sheet.write(rows, path, pictures=pictures, reviewer=reviewer)
+        return
+    if kind == ".xlsx":
         placed = {place: pictures[row.sample_id] for place, row in enumerate(rows) if row.sample_id in pictures}
         with atomic.file(path) as part:
-            workbook.write(part, table, placed)
+            workbook.write(part, [_cells(row, "", reviewer) for row in rows], placed)
         return
-    for row in rows:
-        if row.sample_id in pictures:
-            folder.mkdir(exist_ok=True)
-            _save_jpeg(pictures[row.sample_id], folder / f"{row.id}.jpg")
+    beside.save(path, rows, pictures)
+    table = [_cells(row, beside.place(path, row, pictures), reviewer) for row in rows]
     write_bytes(path.with_name(f"{path.stem}_columns.txt"), columns.explained().encode("utf-8-sig"))
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, delimiter=separator).writerows([list(COLUMNS), *table])
+    csv.writer(buffer, delimiter=SEPARATORS[kind]).writerows([list(COLUMNS), *table])
     write_bytes(path, buffer.getvalue().encode("utf-8-sig"))
 
 
@@ -119,7 +116,7 @@ def check_place(path: Path, *, replace: bool) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise ReviewError(
-            "a review table is CSV, TSV or XLSX, by the file's ending",
+            "a review is written as CSV, TSV, XLSX or HTML, by the file's ending",
             field=str(path),
             value=path.suffix,
             remedy=f"Name a file that ends in {', '.join(FORMATS)}.",
@@ -142,24 +139,24 @@ def read(path: Path) -> Reading:
         ReviewError: the file cannot be read, a needed column is missing, a decision is an unknown word, a cell holds
             no text, or an id occurs twice with different content. All such cells are named, up to 20 in full.
     """
-    sheet = _sheet(path)
+    opened = _sheet(path)
     place = max(
-        range(min(len(sheet.rows), spreadsheet.LOOKED_AT)),
-        key=lambda at: len({known(name) for name in sheet.rows[at][1]} & set(COLUMNS)),
+        range(min(len(opened.rows), spreadsheet.LOOKED_AT)),
+        key=lambda at: len({known(name) for name in opened.rows[at][1]} & set(COLUMNS)),
         default=0,
     )
-    number, titles = sheet.rows[place] if sheet.rows else (1, [])
+    number, titles = opened.rows[place] if opened.rows else (1, [])
     header = [known(name) for name in titles]
     problems = Problems(str(path))
     _check_header(header, number, problems)
     problems.raise_if_any()
-    below = sheet.rows[place + 1 :]
+    below = opened.rows[place + 1 :]
     rows = [_row(number, header, cells, problems) for number, cells in below if any(map(str.strip, cells))]
     unique = _without_doubles(rows, problems)
     problems.raise_if_any()
     return Reading(
         rows=tuple(unique),
-        how=sheet.how,
+        how=opened.how,
         ignored=tuple(title.strip() for title in titles if known(title) and known(title) not in COLUMNS),
         missing=tuple(name for name in ("note", "reviewer") if name not in header),
         doubled=len(rows) - len(unique),
@@ -187,11 +184,11 @@ def _check_lengths(rows: Iterable[ReviewRow]) -> None:
             )
 
 
-def _cells(row: ReviewRow, folder: Path | None, reviewer: str) -> list[str]:
-    """A row as it is written; `folder` is where its picture lies, if it has one in a file."""
+def _cells(row: ReviewRow, picture: str, reviewer: str) -> list[str]:
+    """A row as it is written; `picture` is where its picture lies, "" if not in a file."""
     texts = {
         "id": row.id,
-        "picture": f"{folder.name}/{row.id}.jpg" if folder else "",
+        "picture": picture,
         # a file's name may hold bytes that are no text; they are only shown
         "file": row.origin.encode("utf-8", "backslashreplace").decode(),
         "machine_caption": row.proposed[: CELL_LIMIT // 2],
@@ -206,11 +203,6 @@ def _cells(row: ReviewRow, folder: Path | None, reviewer: str) -> list[str]:
         "base": versions.written(row.version),
     }
     return [spreadsheet.escaped(spreadsheet.shown(texts[name])) for name in COLUMNS]
-
-
-def _save_jpeg(picture: bytes, path: Path) -> None:
-    with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").save(path, "JPEG", quality=85)
 
 
 def _check_header(header: Sequence[str], line: int, problems: Problems) -> None:

@@ -142,7 +142,7 @@ def test_never_writes_over_someones_work(tmp_path):
 
 
 def test_a_format_that_is_not_there(tmp_path):
-    with pytest.raises(ReviewError, match=r"CSV, TSV or XLSX.*ods"):
+    with pytest.raises(ReviewError, match=r"CSV, TSV, XLSX or HTML.*ods"):
         export([row()], tmp_path / "r.ods")
 
 
