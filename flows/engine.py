@@ -23,6 +23,7 @@ PARTS = {
     "run": plan.ALL_STEPS,
     "prepare": (*plan.STEPS["prepare"], "report"),
     "train": (*(step for part in ("prepare", "review", "assemble", "train") for step in plan.STEPS[part]), "report"),
+    "tune": (*(step for part in ("prepare", "review", "assemble") for step in plan.STEPS[part]), "tune"),
 }
 """Steps of each command."""
 
@@ -96,6 +97,7 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> dict[str, Any]:
     from flows.chain import chain
     from flows.run_all import run_all
     from flows.server import ServerError, server
+    from flows.tune import tune
 
     place = str(run.workspace.root)
     if sys.stderr.isatty():  # its server takes its time, and nothing else is heard of meanwhile
@@ -105,6 +107,8 @@ def _prefect(run: Run, part: str, steps: tuple[str, ...]) -> dict[str, Any]:
         with server(run.workspace.root):
             if part == "run":
                 state = run_all(place, run.id, return_state=True)
+            elif part == "tune":
+                state = tune(place, run.id, return_state=True)
             else:
                 state = chain(place, run.id, list(steps), return_state=True)
     except (RuntimeError, ServerError) as error:  # the server does not start, or the one that is named is not there

@@ -27,6 +27,7 @@ UNITS = {
     "scores": "picture",
     "losses": "picture",
     "thumbnails": "picture",
+    "trials": "trial",
 }
 """What a stage counts; others count rows."""
 

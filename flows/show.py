@@ -41,6 +41,39 @@ def summary(run: Run) -> str:
     return "\n".join(lines)
 
 
+def search(run: Run) -> str:
+    """What a search found, in a few lines: trials by state, the best one, where report and recipe lie."""
+    found = run.json("tuning")
+    if not found:
+        return summary(run)
+    best, trials = found["best"], found["trials"]
+    drawn = ", ".join(f"{path} {value}" for path, value in best["settings"].items())
+    interval = "{:.4f} to {:.4f}".format(*best["interval"]) if best["interval"] else "none, of one picture"
+    return "\n".join(
+        [
+            f"study {found['study']}: {trials['complete']} trials finished, {trials['pruned']} pruned, "
+            f"{trials['fail']} failed",
+            f"best: trial {best['trial']}, {drawn}",
+            f"held-out loss over the base model's: {best['value']:.4f} (95 % interval {interval})",
+            f"recipe: {found['recipe']}",
+            f"report: {found['report']}",
+        ]
+    )
+
+
+def search_value(run: Run) -> dict[str, Any]:
+    """What a search found, for a script; the keys are explained in docs/scripts.md."""
+    outcome, found = run.json("outcome"), run.json("tuning")
+    return {
+        "run": run.id,
+        "workspace": str(run.workspace.root),
+        "exit_code": outcome.get("exit_code", 0),
+        "message": outcome.get("message"),
+        "seconds": outcome.get("seconds"),
+        **{key: found.get(key) for key in ("study", "trials", "best", "recipe", "report", "database")},
+    }
+
+
 def summary_value(run: Run) -> dict[str, Any]:
     """What a run did, for a script; the keys are explained in docs/running.md. What is not there is None or empty."""
     outcome, trainset, training = run.json("outcome"), run.json("trainset"), run.json("training")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.errors import InputError, RecipeError
 from pipeline.manifest import digest
+from pipeline.ranges import Tune
 from pipeline.settings import (
     Allow,
     Augment,
@@ -49,11 +50,12 @@ class Recipe(Part):
     base_model: BaseModelRef = Field(BaseModelRef(), description="the model that is fine-tuned")
     train: TrainSettings = Field(TrainSettings(), description="how it is fine-tuned")
     evaluate: Evaluate = Field(Evaluate(), description="what is rendered and measured at checkpoints")
+    tune: Tune = Field(Tune(), description="which settings `gesso tune` searches; decides nothing of a run")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe in canonical form."""
-        return digest(self.model_dump(mode="json", by_alias=True))
+        """SHA-256 of the recipe in canonical form, but for what a search may try."""
+        return digest(self.model_dump(mode="json", by_alias=True, exclude={"tune"}))
 
     def yaml(self) -> str:
         """The resolved recipe, every default written out."""

@@ -22,7 +22,8 @@ UNTIL = ("ingest", "measure", "select", "caption")
 """Steps of `gesso prepare`; `pipeline.plan.STEPS` has them too, but is slow to import."""
 
 
-def _command() -> str:
+def command_line() -> str:
+    """What was typed."""
     return shlex.join(["gesso", *sys.argv[1:]])
 
 
@@ -49,7 +50,7 @@ def _go(
         engine=engine,
         part=part,
         until=until,
-        command=_command(),
+        command=command_line(),
         show=(lambda run: json.dumps(summary_value(run))) if as_json else summary,
         verbose=verbose,
     )
@@ -143,7 +144,7 @@ def demo(workspace: str | None, engine: str, verbose: bool) -> None:
     """
     from flows.demo import demo as run_demo
 
-    run_demo(workspace, engine, _command(), verbose=verbose)
+    run_demo(workspace, engine, command_line(), verbose=verbose)
 
 
 @click.command(epilog=example("gesso serve datasets/photos.yaml --cron '0 3 * * *'"))

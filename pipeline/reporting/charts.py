@@ -109,29 +109,29 @@ def line_chart(
         y=(y_ticks[0], y_ticks[-1]),
     )
     parts = [
-        _tag("title", title),
-        _tag("desc", description),
-        _tag("text", y_label, kind="axis-name", x=2, y=38),
+        tag("title", title),
+        tag("desc", description),
+        tag("text", y_label, kind="axis-name", x=2, y=38),
         _legend(lines, band, width),
     ]
     if band:
         start, end = frame.across(band.start) - 3, frame.across(band.end) + 3
         parts.append(
-            _tag("rect", kind="band", x=start, y=frame.top, width=end - start, height=frame.bottom - frame.top)
+            tag("rect", kind="band", x=start, y=frame.top, width=end - start, height=frame.bottom - frame.top)
         )
     for tick in y_ticks:
         y = frame.down(tick)
         kind = "zero" if zero and tick == 0 else "grid"
-        parts.append(_tag("line", kind=kind, x1=frame.left, x2=frame.right, y1=y, y2=y))
-        parts.append(_tag("text", label(tick), kind="tick end", x=frame.left - 6, y=y + 4))
+        parts.append(tag("line", kind=kind, x1=frame.left, x2=frame.right, y1=y, y2=y))
+        parts.append(tag("text", label(tick), kind="tick end", x=frame.left - 6, y=y + 4))
     parts += [
-        _tag("text", number(tick), kind="tick middle", x=frame.across(tick), y=frame.bottom + 17)
+        tag("text", number(tick), kind="tick middle", x=frame.across(tick), y=frame.bottom + 17)
         for tick in ticks(*frame.x, at_most=max(3, width // 90), whole=True)
         if frame.x[0] <= tick <= frame.x[1]
     ]
-    parts.append(_tag("text", x_label, kind="axis-name end", x=frame.right, y=height - 5))
+    parts.append(tag("text", x_label, kind="axis-name end", x=frame.right, y=height - 5))
     parts += [_line(line, frame) for line in sorted(lines, key=lambda line: not line.faint)]
-    return _picture(parts, "chart", width, height, role="img", aria_label=f"{title}. {description}")
+    return picture(parts, "chart", width, height, role="img", aria_label=f"{title}. {description}")
 
 
 def interval_mark(difference: float, low: float, high: float, *, tone: str) -> Markup:
@@ -139,11 +139,11 @@ def interval_mark(difference: float, low: float, high: float, *, tone: str) -> M
     width, reach = 132, max(abs(low), abs(high), abs(difference)) * 1.1 or 1.0
     start, end, middle = (width / 2 * (1 + value / reach) for value in (low, high, difference))
     parts = [
-        _tag("line", kind="zero", x1=width / 2, x2=width / 2, y1=1, y2=17),
-        _tag("line", kind="reach", x1=start, x2=end, y1=9, y2=9),
-        _tag("circle", cx=middle, cy=9, r=4),
+        tag("line", kind="zero", x1=width / 2, x2=width / 2, y1=1, y2=17),
+        tag("line", kind="reach", x1=start, x2=end, y1=9, y2=9),
+        tag("circle", cx=middle, cy=9, r=4),
     ]
-    return _picture(parts, f"interval {tone}", width, 18, aria_hidden="true")
+    return picture(parts, f"interval {tone}", width, 18, aria_hidden="true")
 
 
 def share_bar(parts: Sequence[tuple[str, int]], total: int) -> Markup:
@@ -151,9 +151,9 @@ def share_bar(parts: Sequence[tuple[str, int]], total: int) -> Markup:
     width, x, drawn = 240, 0.0, []
     for kind, amount in parts:
         wide = width * amount / max(total, 1)
-        drawn.append(_tag("rect", kind=kind, x=x, y=0, width=wide, height=14))
+        drawn.append(tag("rect", kind=kind, x=x, y=0, width=wide, height=14))
         x += wide
-    return _picture(drawn, "share", width, 14, aria_hidden="true", preserveAspectRatio="none")
+    return picture(drawn, "share", width, 14, aria_hidden="true", preserveAspectRatio="none")
 
 
 def ticks(low: float, high: float, *, at_most: int, whole: bool = False) -> list[float]:
@@ -201,9 +201,9 @@ def _line(line: Line, frame: Frame) -> Markup:
     kind, drawn = _kind(line), []
     for piece in filter(None, pieces):
         places = [(frame.across(x), frame.down(y)) for x, y in thin(piece)]
-        drawn.append(_tag("polyline", kind=kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places)))
+        drawn.append(tag("polyline", kind=kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places)))
         if line.marked or len(piece) == 1:
-            drawn += [_tag("circle", kind=kind, cx=x, cy=y, r=3.2) for x, y in places]
+            drawn += [tag("circle", kind=kind, cx=x, cy=y, r=3.2) for x, y in places]
     return Markup("").join(drawn)
 
 
@@ -217,16 +217,16 @@ def _legend(lines: Sequence[Line], band: Band | None, width: int) -> Markup:
         if x + room > width + 16:
             break
         if kind == "band":
-            drawn.append(_tag("rect", kind=kind, x=x, y=6, width=20, height=12))
+            drawn.append(tag("rect", kind=kind, x=x, y=6, width=20, height=12))
         else:
-            drawn.append(_tag("line", kind=kind, x1=x, x2=x + 20, y1=12, y2=12))
-        drawn.append(_tag("text", name, kind="key", x=x + 26, y=16))
+            drawn.append(tag("line", kind=kind, x1=x, x2=x + 20, y1=12, y2=12))
+        drawn.append(tag("text", name, kind="key", x=x + 26, y=16))
         x += room
     return Markup("").join(drawn)
 
 
-def _picture(parts: Sequence[Markup], kind: str, width: int, height: int, **attributes: str) -> Markup:
-    return _tag(
+def picture(parts: Sequence[Markup], kind: str, width: int, height: int, **attributes: str) -> Markup:
+    return tag(
         "svg",
         Markup("").join(parts),
         kind=kind,
@@ -237,7 +237,7 @@ def _picture(parts: Sequence[Markup], kind: str, width: int, height: int, **attr
     )
 
 
-def _tag(name: str, content: str = "", *, kind: str = "", **attributes: float | str) -> Markup:
+def tag(name: str, content: str = "", *, kind: str = "", **attributes: float | str) -> Markup:
     """An element whose texts are escaped; `kind` is its class, and an underscore in a name stands for a hyphen."""
     given = {"class": kind, **attributes} if kind else attributes
     written = Markup("").join(

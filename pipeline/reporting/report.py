@@ -49,18 +49,8 @@ def _text(path: Path) -> Iterator[TextIO]:
 def html(record: RunRecord) -> str:
     """The page: no request leaves it, and every text of the record stays text."""
     album = Album(record.thumbnails)
-    style, script = (_source(name) for name in ("style.css", "script.js"))
-    environment = Environment(
-        loader=PackageLoader("pipeline.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(words, name) for name in ("number", "percent", "count", "duration", "memory")}
-    environment.filters |= {"words": words.plain, "clip": captions.clip, "said": verdict.said}
     filled = sections.filled(record, album)
-    return environment.get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         record=record,
         verdict=verdict.verdict(record),
         tone=verdict.tone(record),
@@ -68,11 +58,28 @@ def html(record: RunRecord) -> str:
         figures=_key_figures(record),
         sections=filled,
         left_out=album.left_out,
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        **page_sources(),
     )
+
+
+def environment() -> Environment:
+    """Templates that escape every text, with the words of reports as filters."""
+    made = Environment(
+        loader=PackageLoader("pipeline.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {name: getattr(words, name) for name in ("number", "percent", "count", "duration", "memory")}
+    made.filters |= {"words": words.plain, "clip": captions.clip, "said": verdict.said}
+    return made
+
+
+def page_sources() -> dict[str, str]:
+    """Style sheet and script of a page, and how its policy names them."""
+    style, script = (_source(name) for name in ("style.css", "script.js"))
+    return {"style": style, "script": script, "style_hash": _hash(style), "script_hash": _hash(script)}
 
 
 def _key_figures(record: RunRecord) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ step, and compares before with after.
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,11 @@ def run(run: Run, tools: Tools) -> str:
     """Evaluate what is missing of base and trained model; save `metrics`, `stable_loss` and `samples_made`."""
     began = time.monotonic()
     training = run.json("training")
-    evaluation = Evaluation(run, tools, run.workspace.root / "trainings" / training["folder"])
+    folder = run.workspace.root / "trainings" / training["folder"]
+    evaluation = Evaluation(run, tools, folder)
     last = training["steps"]
-    evaluation.step(0, lambda: _base(run, tools))
-    evaluation.step(last, lambda: _trained(run, tools))
+    evaluation.step(0, lambda: base(run, tools))
+    evaluation.step(last, lambda: trained(run, tools, folder / training["weights"]))
     losses, scores, samples, values = (evaluation.rows(name) for name in ("losses", "scores", "samples", "values"))
     run.save("stable_loss", _means(losses))
     run.save("samples_made", table_of(samples, SAMPLES))
@@ -118,15 +120,14 @@ def _means(losses: Sequence[Row]) -> pa.Table:
     )
 
 
-def _base(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (diffusers has no types)
+def base(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (diffusers has no types)
+    """The base model."""
     from pipeline.steps import measures  # imports torch
 
     return measures.load_base(run, tools)
 
 
-def _trained(run: Run, tools: Tools) -> Any:  # noqa: ANN401
+def trained(run: Run, tools: Tools, weights: Path) -> Any:  # noqa: ANN401
     """The base model with what the training made of it, read back from its files."""
-    training = run.json("training")
-    weights = run.workspace.root / "trainings" / training["folder"] / training["weights"]
-    method = plugins.load("methods", training["method"], field="train.method")
-    return method.load(_base(run, tools), weights)
+    method = plugins.load("methods", run.recipe.train.method, field="train.method")
+    return method.load(base(run, tools), weights)

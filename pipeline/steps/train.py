@@ -7,6 +7,7 @@ finished one is not repeated, whichever run asks.
 import functools
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,9 @@ from pipeline.steps import trainset
 from pipeline.steps.evaluation import Evaluation
 from pipeline.workspace import write_bytes
 
+DONE = "done.json"
+"""In a training's folder once it is finished."""
+
 
 def run(run: Run, tools: Tools) -> str:
     """Train, or find the training done; saves `training` with the folder of the weights.
@@ -24,10 +28,22 @@ def run(run: Run, tools: Tools) -> str:
     Told to stop by a signal, it ends with a checkpoint after the step at hand.
     """
     began = time.monotonic()
+    computed = 0 if (run.training / DONE).exists() else run.train.steps
+    facts = fit(run, tools)
+    run.save_json("training", {**facts, "folder": run.training.name, "method": run.recipe.train.method})
+    note(tools, "train", computed=computed, asked=facts["steps"], began=began)
+    course = f", loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}" if facts["losses"] else ""
+    return f"{facts['steps']} steps{course}"
+
+
+def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: None) -> dict[str, Any]:  # noqa: ARG005
+    """Do the training that the run asks for, unless it is done; its steps, its losses and where its weights lie.
+
+    `heard` is told each step that was evaluated on the way, and ends the training by an exception.
+    """
     recipe = run.recipe
     folder = run.training
-    done = folder / "done.json"
-    computed = 0
+    done = folder / DONE
     if not done.exists():
         from pipeline import models  # imports torch
         from pipeline.steps import measures
@@ -38,6 +54,12 @@ def run(run: Run, tools: Tools) -> str:
         at.step(0, lambda: model)
         method = plugins.load("methods", recipe.train.method, field="train.method")
         models.release()  # what captioned, encoded and painted makes room
+
+        def look(step: int, current: Any) -> None:  # noqa: ANN401 (diffusers has no types)
+            if at.due(step):
+                at.step(step, lambda: current)
+                heard(step)
+
         with stopping.patient(tools.say):
             result = method.train(
                 model,
@@ -47,12 +69,11 @@ def run(run: Run, tools: Tools) -> str:
                 Job(
                     folder,
                     say=tools.say,
-                    on_checkpoint=lambda step, current: at.step(step, lambda: current) if at.due(step) else None,
+                    on_checkpoint=look,
                     header=_header(run),
                     progress=functools.partial(tools.progress, "train"),
                 ),
             )
-        computed = result.steps
         tenth = max(1, len(result.losses) // 10)
         means = [
             sum(result.losses[start : start + tenth]) / len(result.losses[start : start + tenth])
@@ -60,11 +81,7 @@ def run(run: Run, tools: Tools) -> str:
         ]
         facts = {"steps": result.steps, "losses": means, "weights": str(result.folder.relative_to(folder))}
         write_bytes(done, json.dumps(facts).encode())
-    facts = json.loads(done.read_text())
-    run.save_json("training", {**facts, "folder": folder.name, "method": recipe.train.method})
-    note(tools, "train", computed=computed, asked=facts["steps"], began=began)
-    course = f", loss {facts['losses'][0]:.4f} to {facts['losses'][-1]:.4f}" if facts["losses"] else ""
-    return f"{facts['steps']} steps{course}"
+    return dict(json.loads(done.read_text()))
 
 
 def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the method reads)

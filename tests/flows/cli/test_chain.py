@@ -33,7 +33,7 @@ def test_plan_after_the_whole_chain_has_nothing_left_to_do(copied, gesso, tree):
 
 def test_a_run_remembers_what_was_typed(done_run, monkeypatch):
     monkeypatch.setattr(chain.sys, "argv", ["/somewhere/gesso", "run", "my recipe.yaml"])
-    assert chain._command() == "gesso run 'my recipe.yaml'"
+    assert chain.command_line() == "gesso run 'my recipe.yaml'"
 
 
 def test_prepare_knows_no_step_after_its_own(gesso, recipe):
