@@ -49,10 +49,10 @@ def search(run: Run) -> str:
     best, trials = found["best"], found["trials"]
     drawn = ", ".join(f"{path} {value}" for path, value in best["settings"].items())
     interval = "{:.4f} to {:.4f}".format(*best["interval"]) if best["interval"] else "none, of one picture"
+    counted = f"{trials['complete']} trials finished, {trials['pruned']} pruned, {trials['fail']} failed"
     return "\n".join(
         [
-            f"study {found['study']}: {trials['complete']} trials finished, {trials['pruned']} pruned, "
-            f"{trials['fail']} failed",
+            f"study {found['study']}: {counted}",
             f"best: trial {best['trial']}, {drawn}",
             f"held-out loss over the base model's: {best['value']:.4f} (95 % interval {interval})",
             f"recipe: {found['recipe']}",

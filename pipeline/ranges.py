@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -72,7 +72,7 @@ class Tune(Part):
 def value(path: str, given: Any) -> Any:  # noqa: ANN401 (whatever the setting holds)
     """A value as the setting at `path` holds it; raises ValidationError where it cannot be."""
     field = TrainSettings.model_fields[name(path)]
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, _whole(field)])
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, _whole(field)])  # type: ignore[arg-type]
     return adapter.validate_python(given)
 
 
@@ -83,7 +83,8 @@ def name(path: str) -> str:
 
 def is_whole(path: str) -> bool:
     """Whether the setting at `path` is a whole number."""
-    return TrainSettings.model_fields[name(path)].annotation is int
+    held = TrainSettings.model_fields[name(path)].annotation
+    return held is int or any(one is int or int in get_args(one) for one in get_args(held))
 
 
 def apply(settings: TrainSettings, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def _check(path: str, range_: Range) -> None:
     if name(path) not in TrainSettings.model_fields:
         raise ValueError(f"{path}: there is no such setting; `gesso recipe schema` has all")
     numbers = [one for one in (range_.low, range_.high) if one is not None]
-    if numbers and TrainSettings.model_fields[name(path)].annotation in (bool, str):
+    if numbers and TrainSettings.model_fields[name(path)].annotation is bool:
         raise ValueError(f"{path} is no number: give choices")
     if is_whole(path) and any(not math.isclose(one, round(one)) for one in (*numbers, range_.step or 0)):
         raise ValueError(f"{path} is a whole number, and so are low, high and step")

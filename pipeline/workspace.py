@@ -6,6 +6,7 @@ decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
 trainings/<identity>/             checkpoints and weights
+tunings/<name>-<study>/           study.db, report.html, best.yaml
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """

@@ -120,7 +120,11 @@ def type_(folder, text):
     words = words[words.index("gesso") + 1 :]
     to = words[words.index(">") + 1] if ">" in words else None
     words = words[: words.index(">")] if to else words
-    if words[0] in ("run", "prepare", "train", "evaluate") and "--engine" not in words and "--help" not in words:
+    if (
+        words[0] in ("run", "prepare", "train", "evaluate", "tune")
+        and "--engine" not in words
+        and "--help" not in words
+    ):
         words += ["--engine", "plain"]
     before = Path.cwd()
     os.chdir(folder)
@@ -209,6 +213,8 @@ JSON = {
     "gesso prepare": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso train": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso evaluate": "datasets/photos.yaml --set sources.0.path=my-photos",
+    "gesso tune": "datasets/photos.yaml --set sources.0.path=my-photos --trials 1 "
+    "--set 'tune.ranges={train.rank: {choices: [1, 2]}}'",
     "gesso plan": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso ledger": "work/photos",
     "gesso show": "work/photos dog.jpg",

@@ -116,9 +116,7 @@ def line_chart(
     ]
     if band:
         start, end = frame.across(band.start) - 3, frame.across(band.end) + 3
-        parts.append(
-            tag("rect", kind="band", x=start, y=frame.top, width=end - start, height=frame.bottom - frame.top)
-        )
+        parts.append(tag("rect", kind="band", x=start, y=frame.top, width=end - start, height=frame.bottom - frame.top))
     for tick in y_ticks:
         y = frame.down(tick)
         kind = "zero" if zero and tick == 0 else "grid"
@@ -209,7 +207,7 @@ def _line(line: Line, frame: Frame) -> Markup:
 
 def _legend(lines: Sequence[Line], band: Band | None, width: int) -> Markup:
     """Keys from left to right; one that finds no room is left to the description."""
-    entries = [(line.name, _kind(line)) for line in lines]
+    entries = [(line.name, _kind(line)) for line in lines if line.name]
     entries += [(band.name, "band")] if band else []
     x, drawn = 2.0, []
     for name, kind in entries:
@@ -226,6 +224,7 @@ def _legend(lines: Sequence[Line], band: Band | None, width: int) -> Markup:
 
 
 def picture(parts: Sequence[Markup], kind: str, width: int, height: int, **attributes: str) -> Markup:
+    """A whole drawing of a kind (its class), its size in pixels."""
     return tag(
         "svg",
         Markup("").join(parts),

@@ -50,15 +50,19 @@ def html(record: RunRecord) -> str:
     """The page: no request leaves it, and every text of the record stays text."""
     album = Album(record.thumbnails)
     filled = sections.filled(record, album)
-    return environment().get_template("report.html.j2").render(
-        record=record,
-        verdict=verdict.verdict(record),
-        tone=verdict.tone(record),
-        cautions=verdict.cautions(record),
-        figures=_key_figures(record),
-        sections=filled,
-        left_out=album.left_out,
-        **page_sources(),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            verdict=verdict.verdict(record),
+            tone=verdict.tone(record),
+            cautions=verdict.cautions(record),
+            figures=_key_figures(record),
+            sections=filled,
+            left_out=album.left_out,
+            **page_sources(),
+        )
     )
 
 

@@ -106,9 +106,11 @@ def verdict(record: SearchRecord) -> str:
     first = record.best[0]
     drawn = ", ".join(f"{path.removeprefix('train.')} {said(one)}" for path, one in first.settings.items())
     change = percent((first.value or 0.0) - 1, signed=True)
-    told = f"With {drawn} the held-out loss changes most: {change} since the base model."
+    if (first.value or 0.0) >= 1:
+        return f"No trial does better than the base model; the nearest has {drawn}: {change} of held-out loss."
+    told = f"With {drawn} the held-out loss falls most: {change} since the base model."
     if first.interval is None:
-        return f"{told} One held-out picture alone says how sure that is: not at all."
+        return f"{told} How sure that is, one held-out picture cannot say."
     low, high = (percent(one - 1, signed=True) for one in first.interval)
     if first.interval[0] <= 1 <= first.interval[1]:
         return f"{told} That could be chance: the 95 % interval is {low} to {high}."
@@ -119,7 +121,7 @@ def _figures(record: SearchRecord) -> list[tuple[str, str]]:
     states = [one.state for one in record.trials]
     best = record.best[0]
     return [
-        (number(best.value or 0.0), "best held-out loss over the base model's"),
+        (f"{best.value or 0.0:.4f}", "best held-out loss over the base model's"),
         (f"{states.count('finished')} of {len(states)}", "trials finished"),
         (str(states.count("pruned")), "pruned on the way"),
         (str(states.count("failed")), "failed"),
@@ -135,7 +137,10 @@ def _course(record: SearchRecord) -> Markup:
         least.append((place, min(value, least[-1][1] if least else value)))
     least.append((len(record.trials), least[-1][1]))
     return line_chart(
-        [Line("each trial", [(float(x), y) for x, y in values], series=2, marked=True, faint=True), Line("best", least)],
+        [
+            Line("each trial", [(float(x), y) for x, y in values], series=2, marked=True, faint=True),
+            Line("best", least),
+        ],
         title="Course of the search",
         description=f"The best of {count(len(record.trials), 'trial')} reaches {number(least[-1][1])}.",
         x_label="trial",
@@ -167,9 +172,10 @@ def _parallel(record: SearchRecord) -> Markup:
     best = {one.number for one in record.best}
     axes = [_axis(path, shown, record.log) for path in sorted({path for one in shown for path in one.settings})]
     reached = [one.value if one.value is not None else one.course[-1][1] for one in shown]
-    kinds = ["best" if one.number == record.best[0].number else "good" if one.number in best else "other" for one in shown]
+    first = record.best[0].number
+    kinds = ["best" if one.number == first else "good" if one.number in best else "other" for one in shown]
     return parallel_chart(
-        [*axes, Axis("held-out loss", reached)],
+        [*axes, Axis("held-out loss", reached, log=min(reached) > 0)],
         kinds,
         title="Settings and what came of them",
         description=f"A line for each of {count(len(shown), 'trial')}, from its settings to its held-out loss over the "

@@ -5,6 +5,7 @@ trials before it alone, and not on how often the study was stopped between.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Study:
         )
         study = cls(inner, tune)
         for trial in inner.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            inner._storage.set_trial_user_attr(trial._trial_id, CUT_OFF, True)  # noqa: SLF001 (`Trial` alone sets them)
+            optuna.Trial(inner, trial._trial_id).set_user_attr(CUT_OFF, value=True)  # noqa: SLF001 (no public way)
             inner.tell(trial.number, state=TrialState.FAIL)
         trials = inner.get_trials(deepcopy=False)
         repeated = {one.user_attrs.get(AGAIN) for one in trials}
@@ -102,7 +103,7 @@ class Study:
         if len(self.tune.ranges) == 1:
             return dict.fromkeys(self.tune.ranges, 1.0)
         found = get_param_importances(self.inner, evaluator=PedAnovaImportanceEvaluator())
-        return {path: share for path, share in found.items() if share == share}  # noqa: PLR0124 (no NaN)
+        return {path: share for path, share in found.items() if not math.isnan(share)}
 
 
 def distribution(path: str, range_: Range) -> BaseDistribution:

@@ -145,5 +145,3 @@ def finish(run: Run, evaluation: Evaluation, tools: Tools) -> None:
 
 def _said(setting: Any) -> str:  # noqa: ANN401
     return f"{setting:.3g}" if isinstance(setting, float) else str(setting)
-
-

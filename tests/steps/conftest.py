@@ -107,6 +107,17 @@ def finished(pictures, tmp_path_factory):
     return Made(Run.create(workspace, recipe_of(pictures, {}), command="a test")).go()
 
 
+@pytest.fixture(scope="module")
+def elsewhere(pictures, tmp_path_factory):
+    """Begins a run in a workspace that nobody else has, with changes of the recipe's top keys."""
+
+    def begin(**changes):
+        workspace = Workspace.create(tmp_path_factory.mktemp("elsewhere") / "w")
+        return Made(Run.create(workspace, recipe_of(pictures, changes), command="a test"))
+
+    return begin
+
+
 @pytest.fixture
 def further(finished, pictures):
     """Begins another run in the finished one's workspace, with changes of the recipe's top keys."""
