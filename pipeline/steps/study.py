@@ -49,7 +49,7 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         address = URL.create("sqlite", database=str((folder / "study.db").resolve()))
         inner = optuna.create_study(
-            storage=RDBStorage(address.render_as_string()),
+            storage=RDBStorage(address.render_as_string().replace("{", "{{").replace("}", "}}")),  # it is a template
             study_name="gesso",
             direction="minimize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=tune.startup, n_warmup_steps=0),
