@@ -17,10 +17,11 @@ class Status:
     rows: list[ReviewRow]
     by_reviewer: dict[str, int]
     waiting: int
+    problems: tuple[str, ...]
     agreements: list[agreement.Agreement]
 
     def value(self) -> dict[str, Any]:
-        """For a script: `run`, `captions`, `decided`, `unread`, `unsure`, `conflicts`, `reviewers`, `agreement`."""
+        """For a script; the keys are listed in docs/scripts.md."""
         return {
             "run": self.run.id,
             "captions": len(self.rows),
@@ -30,6 +31,7 @@ class Status:
             "conflicts": self.waiting,
             "reviewers": self.by_reviewer,
             "agreement": [asdict(one) for one in self.agreements],
+            "problems": list(self.problems),
         }
 
     def words(self) -> str:
@@ -38,7 +40,7 @@ class Status:
         first = f"{told['decided']} of {told['captions']} captions are decided ({told['unread']} of them unread)"
         lines = [f"{first}, {told['unsure']} unsure, {told['conflicts']} in conflict"]
         lines += [f"{who}: {count} pictures" for who, count in self.by_reviewer.items()]
-        return "\n".join([*lines, *(one.told() for one in self.agreements)])
+        return "\n".join([*lines, *(one.told() for one in self.agreements), *self.problems])
 
 
 def status(run: Run) -> Status:
@@ -49,8 +51,9 @@ def status(run: Run) -> Status:
     """
     folder, rows = run.workspace.decisions, captioned(run)
     said, there = journal.load(folder), {row.pixel_id for row in rows}
+    problems = said.problems
     said = journal.Journal(tuple(one for one in said.decisions if one.pixel_id in there))
     waiting = [one for one in conflicts.waiting(folder, said) if one.pixel_id in there]
     both = [one for one in conflicts.load(folder) if one.pixel_id in there]
     by_reviewer = {reviewer: len(own) for reviewer, own in sorted(said.of_each().items())}
-    return Status(run, rows, by_reviewer, len(waiting), agreement.agreements(said, both))
+    return Status(run, rows, by_reviewer, len(waiting), problems, agreement.agreements(said, both))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flows import settings
 from flows.progress import Progress
 from pipeline import imaging
 from pipeline.errors import InputError, PictureError, ReviewError
@@ -108,24 +109,6 @@ class Applied:
         return "\n".join(told) or "no change"
 
 
-@dataclass(frozen=True)
-class Undone:
-    """A batch of decisions that counts no more."""
-
-    batch: str
-    decisions: int
-    kept: Path | None
-
-    def value(self) -> dict[str, Any]:
-        """For a script: `batch`, `decisions` and the `file` that was applied."""
-        return {"batch": self.batch, "decisions": self.decisions, "file": str(self.kept) if self.kept else None}
-
-    def words(self) -> str:
-        """What was taken back, and where the file is."""
-        told = f"{self.decisions} decisions of {self.batch} were taken back"
-        return f"{told}; the file is kept: {self.kept}" if self.kept else told
-
-
 def thumbnails(
     run: Run,
     sample_ids: list[str],
@@ -160,6 +143,21 @@ def captioned(run: Run) -> list[ReviewRow]:
             remedy="Run `gesso prepare RECIPE` to its end, or name another run.",
         )
     return rows_of(run)
+
+
+def measure_fit(run: Run) -> None:
+    """Measure how well each proposed caption tells of its picture, so that the worst come first.
+
+    Raises:
+        InputError: there is nothing to review.
+        ModelError: the recipe's CLIP is not there and cannot be had.
+    """
+    captioned(run)
+
+    from pipeline.steps import fit
+
+    with settings.tools(run.workspace) as tools:
+        fit.measure(run, tools)
 
 
 def export(
@@ -264,29 +262,3 @@ def export_conflicts(run: Run, path: Path) -> Exported:
         return Exported(run, {})
     table.export(rows, path, thumbnails=thumbnails(run, [row.sample_id for row in rows]))
     return Exported(run, {path: len(rows)})
-
-
-def undo(run: Run, *, batch: str | None = None, reviewer: str | None = None) -> Undone:
-    """Take back the decisions of the file that was applied last, or of `batch`; what was decided since stays.
-
-    Raises:
-        ReviewError: there is no such batch.
-    """
-    with writing(run, doing="gesso review undo"):
-        return _undo(run, batch=batch, reviewer=reviewer)
-
-
-def _undo(run: Run, *, batch: str | None, reviewer: str | None) -> Undone:
-    folder = run.workspace.decisions
-    batches = journal.load(folder).batches()
-    files = {path.stem: path for path in (folder / KEPT).glob("*")}
-    name = batch or next((one for one in reversed(batches) if one in files), None)
-    if name is None or name not in batches:
-        raise ReviewError(
-            "there is no such batch of decisions" if batch else "no file was applied that is not undone",
-            field="--batch",
-            value=batch,
-            remedy=f"There are: {', '.join(one for one in batches if one in files) or 'none'}.",
-        )
-    journal.undo(folder, name, reviewer=reviewer or getpass.getuser(), at=journal.now())
-    return Undone(name, len(batches[name]), files.get(name))

@@ -8,6 +8,9 @@ import click
 
 from flows.cli.options import CONTEXT, example, json_option, open_run, run_option, workspace_argument
 
+fit_option = click.option(
+    "--fit", is_flag=True, help="Measure first how well captions tell of their pictures (evaluate.clip); worst first."
+)
 reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decided; default: your user name.")
 
 
@@ -26,6 +29,7 @@ def review() -> None:
     help="The file: .csv, .tsv, .xlsx with pictures in its cells, or .html, a page that needs no server; default: "
     "<workspace>/review.csv.",
 )
+@fit_option
 @click.option("--replace", is_flag=True, help="Replace an export that is there already, and edits in it.")
 @click.option("--flag", "flags", multiple=True, help="Only pictures with this flag, such as 'very short'; repeatable.")
 @click.option("--undecided", is_flag=True, help="Only pictures about which nobody has decided.")
@@ -45,6 +49,7 @@ def export(
     workspace: Path,
     run_id: str | None,
     path: Path | None,
+    fit: bool,
     replace: bool,
     flags: tuple[str, ...],
     undecided: bool,
@@ -58,12 +63,14 @@ def export(
     """Write captions and pictures to review in a spreadsheet, those first that need it most."""
     run = open_run(workspace, run_id)
 
-    from flows.reviewing import export
+    from flows.reviewing import export, measure_fit
     from pipeline.review.order import Wanted
 
     names = [name.strip() for name in (assign or "").split(",") if name.strip()]
     if reviewer and names:
         raise click.UsageError("--reviewer and --assign both say who is asked: give one of them")
+    if fit:
+        measure_fit(run)
     wanted = Wanted(flags, undecided, search, limit)
     place = path or workspace / "review.csv"
     done = export(run, place, replace=replace, wanted=wanted, reviewer=reviewer, assign=names, overlap=overlap)
@@ -121,7 +128,7 @@ def undo(workspace: Path, run_id: str | None, batch: str | None, reviewer: str |
     """Take back the file that was applied last; it is kept, and so is what was decided since."""
     run = open_run(workspace, run_id)
 
-    from flows.reviewing import undo
+    from flows.review_undo import undo
 
     _say(undo(run, batch=batch, reviewer=reviewer), as_json)
 
@@ -157,8 +164,9 @@ def conflicts(workspace: Path, run_id: str | None, path: Path, as_json: bool) ->
 @workspace_argument
 @run_option
 @click.option("--reviewer", metavar="NAME", help="Who reviews, unless the page says; default: your user name.")
+@fit_option
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; default: one that is free.")
-def serve(workspace: Path, run_id: str | None, reviewer: str | None, port: int) -> None:
+def serve(workspace: Path, run_id: str | None, reviewer: str | None, fit: bool, port: int) -> None:
     """Open a page to review captions in the browser, on this machine alone, until it is stopped (Ctrl-C)."""
     run = open_run(workspace, run_id)
 
@@ -166,9 +174,12 @@ def serve(workspace: Path, run_id: str | None, reviewer: str | None, port: int) 
 
     from flows import review_server
     from flows.review_desk import desk_of
+    from flows.reviewing import measure_fit
     from pipeline.review import journal
 
     who = journal.checked(reviewer or getpass.getuser())
+    if fit:
+        measure_fit(run)
     desk = desk_of(run)
     taken, token = review_server.address(port)
     port = taken.getsockname()[1]

@@ -31,6 +31,7 @@ REVIEWED = pa.schema(
 def proposals_of(run: Run) -> list[Proposal]:
     """What is known of the run's pictures, those that people dropped among them, before any person spoke."""
     captions = {row["sample_id"]: row for row in run.rows("captions")}
+    fits = {row["sample_id"]: row["fit"] for row in run.rows("fits")}  # where they were asked for: see fit.py
     return [
         Proposal(
             sample_id=one.sample_id,
@@ -40,7 +41,7 @@ def proposals_of(run: Run) -> list[Proposal]:
             body=captions[one.sample_id]["body"],
             source=captions[one.sample_id]["source"],
             candidates=tuple(captions[one.sample_id].get("candidates") or ()),
-            fit=captions[one.sample_id].get("fit"),
+            fit=fits.get(one.sample_id),
             sidecar=one.sidecar,
         )
         for one in chain(load_kept(run), load_kept(run, name="dropped"))

@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from flows.reviewing import apply, export, export_conflicts, look, undo
+from flows.reviewing import apply, export, export_conflicts, look, measure_fit
 from pipeline.errors import InputError, ReviewError
 from pipeline.review import conflicts, journal
 from pipeline.review.order import Wanted
@@ -66,6 +66,26 @@ def test_a_batch_for_each_reviewer(run, tmp_path):
         export(run, tmp_path / "q.csv", replace=False, assign=["../anna"])
 
 
+def test_a_decision_between_look_and_apply_is_not_overlooked(run, tmp_path):
+    export(run, tmp_path / "r.csv", replace=False, reviewer="anna")
+    edit(tmp_path / "r.csv", caption="a better caption")
+    found = look(run, tmp_path / "r.csv")
+    said = journal.Decision(pixel_id="p", reviewer="bo", at=journal.now(), verdict="drop")
+    journal.append(run.workspace.decisions, [said])
+    with pytest.raises(ReviewError, match="somebody decided something just now"):
+        apply(found)
+    assert apply(look(run, tmp_path / "r.csv")).decisions == 1
+    assert (run.workspace.decisions / "anna.jsonl").exists()
+
+
+def test_the_worst_fit_comes_first(run, tmp_path):
+    measure_fit(run)
+    export(run, tmp_path / "r.csv", replace=False)
+    fits = [float(row["scores"].removeprefix("fit ")) for row in rows_of(tmp_path / "r.csv")]
+    assert len(fits) == 6
+    assert fits[0] == min(fits)
+
+
 def test_filters_choose_and_limit(run, tmp_path):
     assert export(run, tmp_path / "r.csv", replace=False, wanted=Wanted(limit=2)).value()["captions"] == 2
     assert export(run, tmp_path / "q.csv", replace=False, wanted=Wanted(flags=("none such",))).value()["captions"] == 0
@@ -77,10 +97,9 @@ def test_an_unedited_export_is_no_change(run, tmp_path):
     assert list(run.workspace.decisions.glob("**/*")) == []
 
 
-def test_an_edit_is_shown_then_applied_then_there_and_undone(run, tmp_path):
+def test_an_edit_is_shown_then_applied_then_there(run, tmp_path):
     path = tmp_path / "r.csv"
     export(run, path, replace=False)
-    old = rows_of(path)[0]["caption"]
     edit(path, caption="a better caption")
     found = look(run, path, reviewer="me")
     assert found.words().startswith(f"Read {path}: 6 rows of text in UTF-8, separated by commas\n1 edited")
@@ -90,29 +109,6 @@ def test_an_edit_is_shown_then_applied_then_there_and_undone(run, tmp_path):
     export(run, tmp_path / "again.csv", replace=False)
     assert "a better caption" in (tmp_path / "again.csv").read_text(encoding="utf-8-sig")
     assert apply(look(run, path, reviewer="me")).words() == "no change"
-    done = undo(run, reviewer="me")
-    assert done.decisions == 1
-    assert done.kept.read_bytes() == path.read_bytes()
-    export(run, tmp_path / "back.csv", replace=False)
-    assert old in (tmp_path / "back.csv").read_text(encoding="utf-8-sig")
-    with pytest.raises(ReviewError, match="no file was applied that is not undone"):
-        undo(run)
-    apply(look(run, done.kept, reviewer="me"))
-    assert len(journal.load(run.workspace.decisions).latest()) == 1, "what was undone is done again with the kept file"
-
-
-def test_undo_takes_back_the_batch_that_is_named(run, tmp_path):
-    path = tmp_path / "r.csv"
-    export(run, path, replace=False)
-    edit(path, 0, caption="one of them")
-    first = apply(look(run, path, reviewer="me")).batch
-    edit(path, 1, caption="another one")
-    apply(look(run, path, reviewer="me"))
-    assert undo(run, batch=first).batch == first
-    captions = [one.caption for one in journal.load(run.workspace.decisions).latest().values()]
-    assert captions == ["another one"]
-    with pytest.raises(ReviewError, match="no such batch"):
-        undo(run, batch=first)
 
 
 def test_two_reviewers_and_a_person_who_decides(run, tmp_path):
