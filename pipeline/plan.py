@@ -124,7 +124,7 @@ def _models(recipe: Recipe) -> list[_Model]:
     base = recipe.base_model
     part, untrained = learning.part(recipe), learning.untrained(recipe)
     found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained)]
-    if recipe.evaluate.prompts and part == "base":
+    if (recipe.evaluate.prompts or recipe.evaluate.general_prompts) and part == "base":
         found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
     return found
 

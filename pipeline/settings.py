@@ -234,4 +234,20 @@ class Evaluate(Part):
     )
     negative_prompt: str = Field("", description="what the samples are guided away from")
     steps: int = Field(25, ge=1, le=1000, description="denoising steps of a sample")
+    general_prompts: tuple[str, ...] = Field(
+        (), description="prompts that training is not about, whose pictures ought to stay: drift is measured on them"
+    )
+    max_drift: float | None = Field(
+        None,
+        gt=0,
+        le=200,
+        description="largest mean drift of general_prompts, above 0 to 200 (100 x (1 - cosine) of CLIP's pictures); a "
+        "training that goes beyond it ends there; null: it is measured alone",
+    )
     clip: str = Field("starter", description="CLIP that scores samples: starter, a folder or a hub id")
+
+    @model_validator(mode="after")
+    def _drifts_of_something(self) -> Self:
+        if self.max_drift is not None and not self.general_prompts:
+            raise ValueError("max_drift needs general_prompts to measure it on")
+        return self

@@ -7,6 +7,9 @@ import click
 
 from flows.cli.options import CONTEXT, example, json_option, workspace_option
 
+STYLES = ("flat", "outlined", "shaded", "shadowed", "chalk", "mosaic")
+"""Of drawn pictures; `pipeline.starter.scene` has them too, but is slow to import."""
+
 
 @click.command("list", epilog=example("gesso list scorers"))
 @click.argument("kind", type=click.Choice(["scorers", "captioners", "methods", "metrics", "sources"]))
@@ -83,11 +86,14 @@ def build(folder: Path, steps_scale: float, parts: str) -> None:
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="How many pictures.")
 @click.option("--seed", type=int, default=0, show_default=True, help="First seed.")
-def pictures(folder: Path, count: int, seed: int) -> None:
+@click.option(
+    "--style", type=click.Choice(STYLES), help="Draw all in this style; chalk and mosaic are new to the models."
+)
+def pictures(folder: Path, count: int, seed: int, style: str | None) -> None:
     """Write drawn pictures with captions, to try things on."""
     from pipeline.starter.collection import plain
 
-    click.echo(plain(folder, count=count, seed=seed))
+    click.echo(plain(folder, count=count, seed=seed, style=style))
 
 
 @starter.command(epilog=example("gesso starter sdxl --to tiny-sdxl"))

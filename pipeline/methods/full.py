@@ -46,7 +46,7 @@ def train(
             losses=Denoising(painter, examples, objective, settings).losses,
             save=lambda target, note: _save(painter, target, note),
             load=lambda source: _load(painter, source),
-            rates={"texts": settings.text_rate},
+            rates=settings.rates,
         )
 
     return loop.run(begin, examples, settings, job, device=painter.device)

@@ -63,7 +63,7 @@ def train(
             losses=Denoising(painter, examples, objective, settings).losses,
             save=save,
             load=lambda source: weights.load_lora(painter.parts, source),
-            rates={"texts": settings.text_rate},
+            rates=settings.rates,
         )
 
     return loop.run(begin, examples, settings, job, device=painter.device)

@@ -53,15 +53,16 @@ LICENSES = {"licence not allowed": "CC-BY-NC-4.0", "licence unknown": ""}
 """Licences of the kinds that have one of their own; all others are free."""
 
 
-def plain(folder: Path, *, count: int, seed: int = 0, side: int = 64) -> str:
-    """Write `count` pictures as PNG with .txt captions.
+def plain(folder: Path, *, count: int, seed: int = 0, side: int = 64, style: str | None = None) -> str:
+    """Write `count` pictures as PNG with .txt captions; all in one `style`, where one is named.
 
     Raises:
         InputError: the folder is there already and not empty.
     """
     _fresh(folder)
     for number in range(count):
-        drawn = pictures.picture(seed + number, side=side)
+        at = seed + number
+        drawn = pictures.styled(style, at, side=side) if style else pictures.picture(at, side=side)
         Image.fromarray(drawn.pixels).save(folder / f"{number:05d}.png")
         (folder / f"{number:05d}.txt").write_text(drawn.caption + "\n", encoding="utf-8")
     return f"{count} pictures with captions in {folder}"

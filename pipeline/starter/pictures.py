@@ -38,6 +38,12 @@ def picture(seed: int, *, side: int = 64, held_out: bool | None = None, things: 
     return Picture(render(drawn, seed=seed, side=side), caption(drawn, seed=seed), drawn)
 
 
+def styled(style: str, seed: int, *, side: int = 64) -> Picture:
+    """The picture of a seed in this style, such as one that is kept out of training: a domain to adapt to."""
+    drawn = replace(scenes.scene(seed), style=style)
+    return Picture(render(drawn, seed=seed, side=side), caption(drawn, seed=seed), drawn)
+
+
 def subject(name: str, seed: int, *, side: int = 64) -> Picture:
     """A kept-out subject in a scene of this seed; its caption names the class and the ground.
 

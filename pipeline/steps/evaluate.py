@@ -53,11 +53,13 @@ def run(run: Run, tools: Tools) -> str:
     last = training["steps"]
     evaluation.step(0, lambda: base(run, tools))
     evaluation.step(last, lambda: trained(run, tools, folder / training["weights"]))
-    losses, scores, samples, values = (evaluation.rows(name) for name in ("losses", "scores", "samples", "values"))
+    losses, samples, values = (evaluation.rows(name) for name in ("losses", "samples", "values"))
+    scores = [*evaluation.rows("scores"), *evaluation.rows("drifts")]
     run.save("stable_loss", _means(losses))
     run.save("samples_made", table_of(samples, SAMPLES))
     compared = compare(losses, scores, last, values)
     run.save("metrics", table_of(compared, METRICS))
+    evaluation.limit(last)
     steps = len({row["step"] for row in (*losses, *values)})
     note(tools, "evaluate", computed=evaluation.computed, asked=steps, began=began)
     return f"{steps} checkpoints, {len(samples)} samples, {len(compared)} measures compared with the base model"
@@ -72,10 +74,10 @@ def compare(losses: Sequence[Row], scores: Sequence[Row], last: int, values: Seq
             rows = [row for row in measured if (row["metric"], row["split"]) == (metric, split)]
             if pairs := _pairs(rows, ("sample_id",), "value", last):
                 found.append(_metric(metric, of, pairs))
-    for metric in ("clip_image", "clip_score"):
+    for metric, of in (("clip_image", "samples"), ("clip_score", "samples"), ("drift", "general prompts")):
         rows = [row for row in scores if row["metric"] == metric]
         if pairs := _pairs(rows, ("prompt", "seed"), "value", last):
-            found.append(_metric(metric, "samples", pairs))
+            found.append(_metric(metric, of, pairs))
     return found
 
 

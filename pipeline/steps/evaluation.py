@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import learning, shards
+from pipeline.errors import GessoError
 from pipeline.manifest import Row, digest
 from pipeline.model_files import locate, text_hash, weights_hash
 from pipeline.run import Run
@@ -68,6 +69,11 @@ MEASURES = {
             clip_image=(pa.float64(), "100 x mean cosine of picture and training pictures"),
         ),
         Measure(
+            "drifts",
+            ("prompt", "seed"),
+            drift=(pa.float64(), "100 x (1 - cosine) of picture and the base model's"),
+        ),
+        Measure(
             "losses",
             ("sample_id",),
             ("pixel_id", "caption"),
@@ -115,6 +121,7 @@ class Evaluation:
         compute: Mapping[str, Compute] = {
             "samples": lambda rows: measures.samples(run, tools, model(), rows),
             "scores": lambda rows: measures.scores(run, tools, self._painted(step, rows), self._pictures["train"]),
+            "drifts": lambda rows: measures.drifts(run, tools, self._painted(step, rows), self._painted(0, rows)),
             "losses": lambda rows: measures.losses(run, tools, model(), rows),
             "values": lambda rows: measures.values(run, tools, model(), rows),
         }
@@ -125,6 +132,25 @@ class Evaluation:
                 tools.stats.pop()
         self.computed += 1
         tools.say(f"evaluate: step {step} done")
+
+    def limit(self, step: int) -> None:
+        """See that general prompts have not drifted too far after this step, where the recipe has a limit.
+
+        Raises:
+            GessoError: they have.
+        """
+        most = self._run.recipe.evaluate.max_drift
+        stored = self._stored(step, "drifts") if most is not None else None
+        if most is None or stored is None:
+            return
+        values = [row["drifts__drift"] for row in stored.table().to_pylist()]
+        drift = sum(values) / len(values)
+        if drift > most:
+            raise GessoError(
+                f"general prompts drifted by {drift:.1f} at step {step}, and evaluate.max_drift is {most:g}. "
+                "Replay more general pictures (a source with role: prior, train.prior_weight), lower "
+                "train.learning_rate or train.block_rates, or train for fewer steps; checkpoints of earlier steps stay."
+            )
 
     def rows(self, name: str) -> list[Row]:
         """All steps' rows of a measure: those that the recipe asks for and that are there, each with its `step`.
@@ -162,7 +188,12 @@ class Evaluation:
                 for rows in self._pictures.values()
                 for row in rows
             ]
-        return [{"prompt": prompt, "seed": seed} for prompt in recipe.prompts for seed in recipe.seeds]
+        asked = {
+            "scores": recipe.prompts,
+            "drifts": recipe.general_prompts,
+            "samples": dict.fromkeys((*recipe.prompts, *recipe.general_prompts)),
+        }[name]
+        return [{"prompt": prompt, "seed": seed} for prompt in asked for seed in recipe.seeds]
 
     def _decided_by(self, step: int, name: str) -> str:
         """Digest of what decides a measure's rows beside what they are asked for: the model's state above all."""
@@ -177,6 +208,8 @@ class Evaluation:
         painted = digest([model, self._painting.model_dump(mode="json"), self._run.recipe.buckets.resolution])
         if name == "samples":
             return painted
+        if name == "drifts":
+            return digest([painted, self._decided_by(0, "samples"), self._clip])
         compared = sorted(row["pixel_id"] for row in self._pictures["train"])
         return digest([painted, self._clip, compared, self._run.recipe.buckets.model_dump()])
 
@@ -190,7 +223,8 @@ class Evaluation:
     @property
     def _painting(self) -> Evaluate:
         """How samples are painted, whatever they show, whoever scores them and whenever."""
-        return self._run.recipe.evaluate.model_copy(update={"prompts": (), "seeds": (), "every": 0, "clip": ""})
+        others = {"prompts": (), "seeds": (), "every": 0, "clip": "", "general_prompts": (), "max_drift": None}
+        return self._run.recipe.evaluate.model_copy(update=others)
 
     @cached_property
     def _base(self) -> list[Any]:
@@ -205,12 +239,15 @@ class Evaluation:
     @property
     def _measures(self) -> Sequence[str]:
         """What is measured of the model that the run's method trains."""
-        return ("samples", "scores", "losses") if learning.learns(self._run.recipe) == "unet" else ("values",)
+        if learning.learns(self._run.recipe) != "unet":
+            return ("values",)
+        drifts = ("drifts",) if self._run.recipe.evaluate.general_prompts else ()
+        return ("samples", "scores", *drifts, "losses")
 
     @cached_property
     def _clip(self) -> str:
         """Hash of the CLIP that scores samples, where there are any."""
-        if not self._run.recipe.evaluate.prompts:
+        if not self._asked("samples"):
             return ""
         return weights_hash(locate(self._run.recipe.evaluate.clip, part="clip", field="evaluate.clip"))
 
@@ -236,6 +273,8 @@ def _long(name: str, asked: Row, made: Row) -> list[Row]:
         return [
             {"metric": metric, **asked, "value": made[f"scores__{metric}"]} for metric in ("clip_score", "clip_image")
         ]
+    if name == "drifts":
+        return [{"metric": "drift", **asked, "value": made["drifts__drift"]}]
     picture = {"split": asked["split"], "sample_id": asked["sample_id"]}
     if name == "values":
         named = zip(made["values__metrics"], made["values__values"], strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import imaging, learning, models, plugins, sampling, seeing
 from pipeline.manifest import Row
-from pipeline.metrics import clip_image, clip_score, stable_loss
+from pipeline.metrics import clip_image, clip_score, drift, stable_loss
 from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.steps.trainset import examples, pixels
@@ -54,6 +54,16 @@ def scores(run: Run, tools: Tools, rows: Sequence[Row], references: Sequence[Row
         {"scores__clip_score": one, "scores__clip_image": other}
         for one, other in zip(by_prompt, by_picture, strict=True)
     ]
+
+
+def drifts(run: Run, tools: Tools, rows: Sequence[Row], before: Sequence[Row]) -> list[Row]:
+    """How far each row's `png` is from the base model's of the same prompt and seed."""
+    found = drift.measure(
+        *([imaging.decode(row["png"]).pixels for row in each] for each in (rows, before)),
+        clip=run.recipe.evaluate.clip,
+        device=tools.device,
+    )
+    return [{"drifts__drift": one} for one in found]
 
 
 def losses(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> list[Row]:

@@ -58,6 +58,7 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
         def look(step: int, current: Any) -> None:  # noqa: ANN401 (diffusers has no types)
             if at.due(step):
                 at.step(step, lambda: current)
+                at.limit(step)
                 heard(step)
 
         with stopping.patient(tools.say):

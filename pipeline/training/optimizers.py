@@ -25,7 +25,8 @@ def build(
 ) -> torch.optim.Optimizer:
     """The settings' optimizer over those parameters that want gradients.
 
-    `rates` gives those whose names begin so a factor of the learning rate.
+    `rates` gives those whose names begin so a factor of the learning rate; the first that fits counts. Raises
+    RecipeError where a block that the settings give a rate has no parameters to train.
 
     Biases and the scales of norms (fewer than two dimensions) are not decayed, as in Loshchilov & Hutter's and later
     practice: pulling them to 0 changes what a layer computes and prevents no overfitting.
@@ -52,6 +53,14 @@ def build(
 def _groups(
     named: Mapping[str, nn.Parameter], settings: TrainSettings, rates: Mapping[str, float]
 ) -> list[dict[str, Any]]:
+    for block in settings.block_rates:
+        if not any(name.startswith(f"unet.{block}.") for name in named):
+            raise RecipeError(
+                "nothing that is trained lies in this block",
+                field="train.block_rates",
+                value=block,
+                remedy="Name blocks of the UNet, such as down_blocks, mid_block or up_blocks.1.",
+            )
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, one in named.items():
         factor = next((rate for beginning, rate in rates.items() if name.startswith(f"{beginning}.")), 1.0)

@@ -56,6 +56,11 @@ class TrainSettings(BaseModel):
         default=None,
         description="Peak learning rate of the text encoders, above 0, at most 10; null: as the UNet's.",
     )
+    block_rates: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(
+        default={},
+        description="lora, full: factors of the learning rate for blocks of the UNet by the beginning of their names, "
+        "such as {down_blocks: 0.3, mid_block: 0.5}; above 0, at most 100; of several that fit, the longest counts.",
+    )
     lr_schedule: Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"] = Field(
         default="constant", description="Course of the learning rate after the warm-up; all but constant end at 0."
     )
@@ -211,9 +216,11 @@ class TrainSettings(BaseModel):
         return (self.logit_mean, self.logit_std) if self.timestep_sampling == "logit_normal" else None
 
     @property
-    def text_rate(self) -> float:
-        """The text encoders' learning rate as a share of the UNet's."""
-        return 1.0 if self.text_encoder_lr is None else self.text_encoder_lr / self.learning_rate
+    def rates(self) -> dict[str, float]:
+        """Factors of the learning rate by the beginning of a painter's parameters' names, the longest first."""
+        texts = 1.0 if self.text_encoder_lr is None else self.text_encoder_lr / self.learning_rate
+        blocks = {f"unet.{name}": rate for name, rate in self.block_rates.items()}
+        return dict(sorted({"texts": texts, **blocks}.items(), key=lambda one: -len(one[0])))
 
     @model_validator(mode="before")
     @classmethod

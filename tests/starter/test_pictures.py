@@ -29,6 +29,15 @@ seeds = st.integers(0, 2**40)
 anything = st.sampled_from([None, True, False])
 
 
+def test_a_style_of_ones_own_is_drawn_and_named_in_most_captions():
+    made = [pictures.styled("chalk", seed) for seed in range(40)]
+    assert {one.scene.style for one in made} == {"chalk"}
+    assert sum("chalk" in one.caption for one in made) > 20
+    plain = pictures.picture(3)
+    assert made[3].scene.thing == plain.scene.thing
+    assert (made[3].pixels != plain.pixels).any()
+
+
 def told(drawn):
     return hashlib.sha256(drawn.pixels.tobytes() + drawn.caption.encode() + repr(drawn.scene).encode()).hexdigest()
 
