@@ -267,6 +267,18 @@ def test_settings_that_the_page_of_training_names_are_ones_that_there_are():
     assert named <= set(TrainSettings.model_fields)
 
 
+def test_defaults_of_the_page_are_those_of_the_methods():
+    from pipeline.training.settings import DEFAULTS, TrainSettings
+
+    names = ("learning_rate", "steps", "lr_schedule", "warmup_steps", "caption_dropout")
+    shown = table("training.md", "method")
+    assert {row[0] for row in shown} == set(DEFAULTS) - {"vae", "clip", "blip"}
+    for method, *values, _ in shown:
+        name, _, adapts = method.partition(", ")
+        chosen = TrainSettings(method=name, **({"adapts": adapts} if adapts else {}))
+        assert values == [str(getattr(chosen, one)) for one in names], method
+
+
 def test_states_of_the_page_are_those_of_the_ledger():
     from pipeline import ledger
 

@@ -18,6 +18,7 @@ LEFT = {
     "forgotten": ("forgotten on request", "forgotten on request"),
     "flagged": ("caption flagged", "captions flagged"),
     "held_out": ("held out", "held out"),
+    "mask": ("mask", "masks"),
 }
 """How the states of files that were not kept are said, for one file and for more."""
 
