@@ -59,6 +59,17 @@ def wished() -> bool:
     return bool(_wishes)
 
 
+def signal_wished() -> int:
+    """The signal that asked for it, or 0."""
+    return _wishes[0] if _wishes else 0
+
+
+def wish(number: int) -> None:
+    """Stop at the next safe point as signal `number` would ask for it, which came to another process of the work."""
+    if not _wishes:
+        _wishes.append(number)
+
+
 def heed() -> None:
     """Stop here, if that is wished.
 

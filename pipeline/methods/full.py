@@ -44,6 +44,7 @@ def train(
         return Lesson(
             painter,
             losses=Denoising(painter, examples, objective, settings).losses,
+            splits=True,
             save=lambda target, note: _save(painter, target, note),
             load=lambda source: _load(painter, source),
             rates=settings.rates,

@@ -61,6 +61,7 @@ def train(
         return Lesson(
             painter,
             losses=Denoising(painter, examples, objective, settings).losses,
+            splits=True,
             save=save,
             load=lambda source: weights.load_lora(painter.parts, source),
             rates=settings.rates,

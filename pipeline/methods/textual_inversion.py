@@ -54,6 +54,7 @@ def train(
         return Lesson(
             painter,
             losses=Denoising(painter, examples, objective, settings).losses,
+            splits=True,
             save=lambda target, note: placeholders.save(texts, target, placeholder=word, header=note),
             load=lambda source: placeholders.load(texts, source, placeholder=word),
         )

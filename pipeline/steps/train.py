@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pipeline import learning, plugins, stopping
@@ -73,6 +74,7 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
                     on_checkpoint=look,
                     header=_header(run),
                     progress=functools.partial(tools.progress, "train"),
+                    name=_named(run),
                 ),
             )
         tenth = max(1, len(result.losses) // 10)
@@ -91,6 +93,13 @@ def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the met
         examples = trainset.examples(run, "train", tools)
         return replace(examples, prior=trainset.examples(run, "prior", tools)) if prior else examples
     return trainset.pixels(run, [row for row in run.rows("views") if row["split"] == "train"], tools)
+
+
+def _named(run: Run) -> Callable[[str], str]:
+    """What names a sample by its file, where it came from one of this run's."""
+    rows = run.rows("origins", ("sample_id", "origin"))
+    files = {row["sample_id"]: Path(row["origin"]).name for row in rows if row["sample_id"]}
+    return lambda sample_id: files.get(sample_id, sample_id)
 
 
 def _header(run: Run) -> dict[str, str]:

@@ -81,6 +81,13 @@ def prune(training: Path, *, keep: int) -> None:
         atomic.remove(old.folder)
 
 
+def distrust(training: Path, *, after: int) -> None:
+    """Set the checkpoints of more than `after` steps aside."""
+    for one in _all(training):
+        if one.step > after:
+            atomic.set_aside(one.folder)
+
+
 NAMES = {"gesso_recipe", "gesso_base_model", "modelspec.title"}
 """Of the weights' header, what people call things."""
 

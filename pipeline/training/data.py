@@ -3,9 +3,9 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,12 @@ class Batch:
     time_ids: Tensor | None = None
     captions: tuple[str, ...] = ()
     mask: Tensor | None = None
+
+    def part(self, which: slice) -> "Batch":
+        """Some of its examples; whatever a batch has, it has for each of them."""
+        has: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        some: dict[str, Any] = {name: None if value is None else value[which] for name, value in has.items()}
+        return Batch(**some)
 
 
 class Named(Protocol):

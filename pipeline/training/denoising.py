@@ -12,6 +12,7 @@ from pipeline.training.data import Batch, Examples, Turns
 from pipeline.training.noise import draw, seed_of
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
+from pipeline.training.parts import Part
 from pipeline.training.settings import TrainSettings
 
 PRIOR = 2
@@ -39,17 +40,21 @@ class Denoising:
         self.device = self.painter.device
         self.objective = self.objective.to(self.device)
 
-    def losses(self, batch: Batch, turn: int, autocast: AbstractContextManager[None]) -> Tensor:
+    def losses(
+        self, batch: Batch, turn: int, autocast: AbstractContextManager[None], *, part: Part | None = None
+    ) -> Tensor:
         """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn.
+
+        Those of a `part` have the noise that they have in the whole batch, and a like share of the class pictures.
 
         Where there are class pictures, as many of them are looked at in the same turn, and each loss is l + w * p, with
         the mean p of theirs: a step's loss is mean(l) + w * mean(p) (Ruiz et al. 2022, DreamBooth, equation 2).
         """
         with autocast:  # it may be entered once
-            losses = self._own(batch, turn)
-            return losses if self._prior is None else losses + self._prior.weighed(turn)
+            losses = self._own(batch, turn, part)
+            return losses if self._prior is None else losses + self._prior.weighed(turn, part)
 
-    def _own(self, batch: Batch, turn: int) -> Tensor:
+    def _own(self, batch: Batch, turn: int, part: Part | None) -> Tensor:
         drawn = draw(
             batch,
             self.examples,
@@ -59,7 +64,10 @@ class Denoising:
             noise_offset=self.settings.noise_offset,
             caption_dropout=self.settings.caption_dropout,
             logit=self.settings.logit,
-        ).to(self.device)
+        )
+        if part is not None:
+            batch, drawn = batch.part(part.all), drawn.part(part.all)
+        drawn = drawn.to(self.device)
         noisy = self.objective.noised(drawn.latents, drawn.noise, drawn.timesteps)
         with self._attention(drawn.latents):
             told = self.painter.told(batch, self.examples, dropped=drawn.dropped)
@@ -106,7 +114,18 @@ class _Prior(Denoising):
         """Another stream than the subject's."""
         return seed_of(self.settings.seed, PRIOR)
 
-    def weighed(self, turn: int) -> Tensor:
-        """The weighted mean loss of the turn's class pictures."""
-        batch = self.examples.batch(self._turns.rows(turn))
-        return self.settings.prior_weight * self._own(batch, turn).mean()
+    def weighed(self, turn: int, part: Part | None) -> Tensor:
+        """The weighted mean loss of the turn's class pictures.
+
+        For a `part` of the subject's batch it is computed of its share alone, and weighed so that, as each example of
+        the part takes it up, the parts' losses add up to those of the whole.
+        """
+        rows = self._turns.rows(turn)
+        batch = self.examples.batch(rows)
+        if part is None:
+            return self.settings.prior_weight * self._own(batch, turn, None).mean()
+        share = part.among(len(rows))
+        if not len(share):
+            return torch.zeros((), device=self.device)
+        each = self.settings.prior_weight * part.of / (len(rows) * len(part))
+        return each * self._own(batch, turn, share).sum()

@@ -1,74 +1,162 @@
 """The gradient of one step: the mean over all examples of its micro-batches."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import GessoError
 from pipeline.training import checkpoints
 from pipeline.training.data import Rows, Turns
+from pipeline.training.job import Job
 from pipeline.training.noise import seed_of
+from pipeline.training.parts import Part, out_of_memory
 from pipeline.training.settings import TrainSettings
+from pipeline.training.team import ALONE, Team
 
 DROPOUT = 1
 """Marks the seed of a turn's dropout, apart from that of its noise."""
 
-Losses = Callable[[Any, int, AbstractContextManager[None]], Tensor]
-"""The loss of each example of a batch (B float32), by the batch, its turn, and the context for the model's own pass."""
+Losses = Any
+"""The loss of each example of a batch (B float32), by the batch, its turn, and the context for the model's own pass.
+
+A callable; where a lesson's batches may be taken in parts, it also has `part=`, and gives the losses of that part."""
 
 
 @dataclass
 class Gradients:
-    """Computes the gradients of a training's steps; `folder` is the training's own, for messages."""
+    """Computes the gradients of a training's steps.
+
+    `folder` is the training's own, for messages, and `job` hears of what happens. Where `splits` is true, a batch that
+    memory does not hold is taken in halves, and `team` may share it out; the gradient is the same but for rounding.
+    `parameters` are those that are trained.
+    """
 
     accelerator: Accelerator
     examples: Rows
     losses: Losses
     settings: TrainSettings
     folder: Path
+    job: Job | None = None
+    splits: bool = False
+    parameters: Sequence[nn.Parameter] = ()
+    team: Team = ALONE
     turns: Turns = field(init=False)
+    most: int = field(init=False)
+    """Examples that one pass takes at most; halved where memory runs out, for the rest of the training."""
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.examples, batch_size=self.settings.batch_size, seed=self.settings.seed)
+        self.most = self.settings.batch_size
 
     def accumulate(self, step: int) -> float:
         """Add the gradient of step `step` (from 0) to the parameters, and return the step's mean loss.
 
         Every example weighs the same, also where the last batch of a bucket is short. The losses leave the device once
-        a step, after all its passes were launched. Raises GessoError where one is not finite, naming its batch.
+        a step, after all its passes were launched. Raises GessoError where one is not finite, naming its batch, or
+        where memory does not hold a single example.
         """
+        while True:
+            try:
+                return self._passes(step)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                told = str(error).strip().splitlines()[0]
+            # the error, which holds on to the pass's tensors, is gone by now
+            self._halve(step, told)
+
+    def pictures(self, step: int) -> str:
+        """The pictures of a step, by the names of their files."""
+        return self._named(name for rows in self._batches(step).values() for name in self.examples.batch(rows).ids)
+
+    def refuse_norm(self, step: int, norm: float) -> None:
+        """Raise GessoError where the gradient's norm is not finite; in fp16 the loss's scale copes with that."""
+        if math.isfinite(norm) or self.accelerator.scaler is not None:
+            return
+        raise GessoError(
+            f"the gradient of step {step + 1} is not finite, though its loss is; in its batch: {self.pictures(step)}. "
+            + self.advice()
+        )
+
+    def advice(self) -> str:
+        """The last good checkpoint, and what to do."""
+        good = checkpoints.latest(self.folder)
+        return (
+            f"The last good checkpoint is {good.folder if good else 'none'}. The same settings would end here again: "
+            "lower train.learning_rate, which makes it a training of its own from the first step, or train in bf16 or "
+            "without mixed precision, or look at the pictures that are named."
+        )
+
+    def _batches(self, step: int) -> dict[int, list[int]]:
         first = step * self.settings.gradient_accumulation
-        batches = {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
+        return {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
+
+    def _passes(self, step: int) -> float:
+        batches = self._batches(step)
         count = sum(len(rows) for rows in batches.values())
         passes: list[tuple[Sequence[str], Tensor]] = []
         for turn, rows in batches.items():
+            own = self.team.share(len(rows))
+            if not len(own):
+                continue
             batch = self.examples.batch(rows)
-            # dropout inside the model reads the global stream, which must not repeat the noise's
-            seed = seed_of(self.settings.seed, turn, DROPOUT)
-            torch.default_generator.manual_seed(seed)
-            if self.accelerator.device.type == "cuda":
-                torch.cuda.manual_seed(seed)
-            losses = self.losses(batch, turn, self.accelerator.autocast())
-            self.accelerator.backward(losses.sum() / count)
-            passes.append((batch.ids, losses.detach()))
-        total = math.fsum(torch.cat([losses for _, losses in passes]).tolist())
+            for part in own.pieces(self.most):
+                # dropout inside the model reads the global stream, which must not repeat the noise's
+                seed = seed_of(self.settings.seed, turn, DROPOUT, *([part.start] if part.start else []))
+                torch.default_generator.manual_seed(seed)
+                if self.accelerator.device.type == "cuda":
+                    torch.cuda.manual_seed(seed)
+                which = {} if part.whole else {"part": part}
+                losses = self.losses(batch, turn, self.accelerator.autocast(), **which)
+                self.accelerator.backward(losses.sum() / count)
+                passes.append((batch.ids[part.all], losses.detach()))
+        found = torch.cat([losses for _, losses in passes]).tolist() if passes else []
+        total = self.team.sum(math.fsum(found))
         if not math.isfinite(total):
             raise GessoError(self._not_finite(step, passes))
+        self.team.add_gradients(self.parameters)
         return total / count
 
+    def _halve(self, step: int, told: str) -> None:
+        """Take half as many examples at a time from now on, and forget what the failed passes left."""
+        largest = max(len(piece) for rows in self._batches(step).values() for piece in self._pieces(len(rows)))
+        if largest == 1 or not self.splits:
+            why = "holds not even one example" if largest == 1 else "does not hold the batch, which cannot be split"
+            raise GessoError(
+                f"memory {why} in step {step + 1} ({told}). Set train.gradient_checkpointing=true or "
+                "train.mixed_precision=bf16, or lower train.batch_size or buckets.resolution."
+            )
+        self.most = (largest + 1) // 2
+        for one in self.parameters:
+            one.grad = None
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self.job:
+            self.job.say(
+                f"memory ran out in step {step + 1}: from now on {self.most} examples at a time instead of {largest}; "
+                f"a step still sees {self.settings.batch_size * self.settings.gradient_accumulation}"
+            )
+
+    def _pieces(self, count: int) -> list[Part]:
+        return list(self.team.share(count).pieces(self.most))
+
+    def _named(self, ids: Any) -> str:  # noqa: ANN401 (any iterable of texts)
+        name = self.job.name if self.job else str
+        return ", ".join(name(one) for one in dict.fromkeys(ids))
+
     def _not_finite(self, step: int, passes: Sequence[tuple[Sequence[str], Tensor]]) -> str:
-        ids, losses = next((ids, losses) for ids, losses in passes if not losses.isfinite().all())
-        bad = [name for name, loss in zip(ids, losses.tolist(), strict=True) if not abs(loss) < float("inf")]
-        good = checkpoints.latest(self.folder)
-        return (
-            f"the loss of step {step + 1} is not finite for {', '.join(bad)} (whole batch: {', '.join(ids)}). "
-            f"The last good checkpoint is {good.folder if good else 'none'}. "
-            "Lower the learning rate, or train in bf16 or without mixed precision."
-        )
+        bad = [
+            name
+            for ids, losses in passes
+            for name, loss in zip(ids, losses.tolist(), strict=True)
+            if not math.isfinite(loss)
+        ]
+        whole = next((ids for ids, losses in passes if not losses.isfinite().all()), ())
+        told = f"{self._named(bad)} (whole batch: {self._named(whole)})" if bad else f"one of {self.pictures(step)}"
+        return f"the loss of step {step + 1} is not finite for {told}. {self.advice()}"

@@ -18,7 +18,8 @@ class Job:
 
     `on_checkpoint` gets the number of steps done and the model with the weights to use; it comes before the checkpoint
     is written, so one that failed is repeated. `header` tells what the training started from (nothing that changes from
-    call to call): it goes into the weights' header and is part of the training's identity.
+    call to call): it goes into the weights' header and is part of the training's identity. `name` makes of a
+    sample's id what a person knows it by, such as its file's name, for messages.
     """
 
     folder: Path
@@ -26,3 +27,4 @@ class Job:
     on_checkpoint: Callable[[int, Any], None] | None = None
     header: Mapping[str, str] = field(default_factory=dict)
     progress: Progress = unseen
+    name: Callable[[str], str] = str

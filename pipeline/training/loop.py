@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import stopping
+from pipeline.errors import GessoError
 from pipeline.training import checkpoints, epochs, optimizers, schedules, weights
 from pipeline.training.average import Average
 from pipeline.training.data import Rows
@@ -15,6 +17,8 @@ from pipeline.training.record import Record
 from pipeline.training.result import Result
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
+from pipeline.training.team import Team
+from pipeline.training.watch import HIGH, Watch
 
 RAW = "raw"
 """Folder, below that of the weights to use, of the weights that the optimizer left, where those to use are averaged."""
@@ -26,7 +30,8 @@ class Lesson:
 
     Those parameters of `model` are trained that want gradients. `save` writes them into a folder, with the header
     that it is given, and `load` reads them back into the model. `rates` gives parameters a factor of the learning rate,
-    by the beginning of their names.
+    by the beginning of their names. Where `splits` is true, an example's loss does not depend on the rest of its batch,
+    and `losses` gives those of a `part` of it, too.
     """
 
     model: Any
@@ -34,6 +39,7 @@ class Lesson:
     save: Callable[[Path, Mapping[str, str]], None]
     load: Callable[[Path], None]
     rates: Mapping[str, float] = field(default_factory=dict)
+    splits: bool = False
 
 
 def run(
@@ -47,19 +53,26 @@ def run(
     """Train the lesson's model in place, to the weights to use.
 
     `begin` makes the lesson within the training's own random state. Called again after it was stopped, the training
-    goes on from the newest checkpoint and ends with the same weights. Raises GessoError where the loss is not finite,
-    and InputError where the job's folder has checkpoints of another training.
+    goes on from the newest checkpoint and ends with the same weights. Raises GessoError where the loss or its
+    gradient is not finite, or the loss explodes, and InputError where the job's folder has checkpoints of another
+    training.
     """
     begun, folder = time.monotonic(), job.folder
     each = epochs.batches(examples.sizes, examples.repeats, batch_size=settings.batch_size)
     settings = epochs.counted(settings, each)
     identity = checkpoints.identity(settings, digest=examples.digest, header=job.header)
     note = weights.header(settings, digest=examples.digest, more=job.header)
-    saved = checkpoints.resume(folder, identity=identity, say=job.say)
-    checkpoints.prune(folder, keep=settings.keep_checkpoints)
+    team = Team.here()
+    if team.leads:
+        saved = checkpoints.resume(folder, identity=identity, say=job.say)
+        checkpoints.prune(folder, keep=settings.keep_checkpoints)
+    team.wait()
+    if not team.leads:
+        saved = checkpoints.latest(folder)
     done = saved.step if saved else 0
     with session(settings, device=device) as accelerator:
         lesson = begin()
+        team.check(splits=lesson.splits)
         model = lesson.model.train()
         named = {name: one for name, one in model.named_parameters() if one.requires_grad}
         parameters = list(named.values())
@@ -78,17 +91,40 @@ def run(
             with average.applied():
                 lesson.save(target, note)
 
-        gradients = Gradients(accelerator, examples, lesson.losses, settings, folder)
-        with Record(folder, done=done, steps=settings.steps, progress=job.progress) as record:
+        gradients = Gradients(
+            accelerator,
+            examples,
+            lesson.losses,
+            settings,
+            folder,
+            job=job,
+            splits=lesson.splits,
+            parameters=parameters,
+            team=team,
+        )
+        with Record(folder, done=done, steps=settings.steps, progress=job.progress, writes=team.leads) as record:
+            watch = Watch(record.losses(), factor=settings.max_loss_rise)
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)
                 loss = gradients.accumulate(step)
                 norm = optimizers.clip(accelerator, optimizer, limit=settings.max_grad_norm)
+                gradients.refuse_norm(step, norm)
                 optimizer.step()
                 optimizer.zero_grad()
                 average.update()
                 record.add(step + 1, loss=loss, learning_rate=rate, grad_norm=norm)
+                watch.add(loss)
+                if rise := watch.exploded():
+                    if team.leads:
+                        checkpoints.distrust(folder, after=step + 1 - HIGH)
+                    team.wait()
+                    raise GessoError(_exploded(step, rise, gradients))
+                team.agree_to_stop()
+                if not team.leads:
+                    if checkpoints.due(step + 1, settings):
+                        stopping.heed()
+                    continue
                 if checkpoints.due(step + 1, settings):
                     if job.on_checkpoint:
                         with average.applied():
@@ -103,7 +139,21 @@ def run(
                         identity=identity,
                         keep=settings.keep_checkpoints,
                     )
-        checkpoints.commit(folder / "weights", write_weights)
+        if team.leads:
+            checkpoints.commit(folder / "weights", write_weights)
+        team.wait()
         average.apply()
         model.eval()
     return Result(folder / "weights", settings.steps, record.losses(), time.monotonic() - begun)
+
+
+def _exploded(step: int, rise: tuple[float, float], gradients: Gradients) -> str:
+    """What is to be said of an explosion."""
+    least, usual = rise
+    first = step + 1 - HIGH
+    seen = "; ".join(f"step {at + 1}: {gradients.pictures(at)}" for at in range(first, step + 1))
+    return (
+        f"the loss exploded: in each of the steps {first + 1} to {step + 1} it was {least:.4g} or more, where "
+        f"{usual:.4g} was usual. Their pictures: {seen}. {gradients.advice()} "
+        "train.max_loss_rise=null goes on regardless."
+    )

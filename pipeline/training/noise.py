@@ -46,6 +46,10 @@ class Drawn:
         latents, noise, timesteps = (one.to(device) for one in (self.latents, self.noise, self.timesteps))
         return Drawn(latents, noise, timesteps, self.dropped)
 
+    def part(self, which: slice) -> "Drawn":
+        """That of some of the examples."""
+        return Drawn(self.latents[which], self.noise[which], self.timesteps[which], self.dropped[which])
+
 
 def draw(
     batch: Batch,

@@ -28,23 +28,29 @@ class Record:
     """Collects the numbers of steps after `done`; those up to `done` are read from an earlier `metrics.parquet`.
 
     `save` replaces `folder/metrics.parquet` in one move; TensorBoard reads `folder/tensorboard` at any time.
+    Without `writes` it only reads.
     """
 
-    def __init__(self, folder: Path, *, done: int, steps: int, progress: Progress = unseen) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, folder: Path, *, done: int, steps: int, progress: Progress = unseen, writes: bool = True
+    ) -> None:
         self._path, self._steps, self._progress = folder / "metrics.parquet", steps, progress
         self._rows: list[tuple[int, str, float]] = []
         if done and self._path.exists():
             earlier = read_table(self._path).to_pylist()
             self._rows = [(row["step"], row["name"], row["value"]) for row in earlier if row["step"] <= done]
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
+        self._board: SummaryWriter | None = None
+        if writes:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
         progress(done, steps, "")
 
     def add(self, step: int, **values: float) -> None:
         """Record `train/<name>` of step `step` (from 1), and tell how far it is."""
         for name, value in values.items():
             self._rows.append((step, f"train/{name}", value))
-            self._board.add_scalar(f"train/{name}", value, step)
+            if self._board:
+                self._board.add_scalar(f"train/{name}", value, step)
         self._progress(step, self._steps, f"loss {values['loss']:.4g}" if "loss" in values else "")
 
     def losses(self) -> tuple[float, ...]:
@@ -53,6 +59,8 @@ class Record:
 
     def save(self) -> None:
         """Write all rows to `metrics.parquet`."""
+        if self._board is None:
+            return
         columns = list(zip(*self._rows, strict=True)) or [(), (), ()]
         table = pa.table([pa.array(one, kind) for one, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
         write_table(self._path, table)
@@ -64,4 +72,5 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._board.close()
+        if self._board:
+            self._board.close()

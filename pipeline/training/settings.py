@@ -24,7 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What a recipe leaves out, where a method has a better value than the field's own default."""
 
-WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints"}
+WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints", "max_loss_rise"}
 """Settings that decide nothing of a training's outcome, and so may change between it and its resumption."""
 
 
@@ -84,6 +84,10 @@ class TrainSettings(BaseModel):
         default=0.01, ge=0, le=1, description="Decay of weight matrices, 0 to 1; biases and norms are never decayed."
     )
     max_grad_norm: float = Field(default=1.0, ge=0, description="Clip the gradient's norm to this; 0: do not clip.")
+    max_loss_rise: Annotated[float, Field(gt=1)] | None = Field(
+        default=20.0,
+        description="Stop where five losses in a row are above this many times the usual one, above 1; null: never.",
+    )
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         default="no",
         description="Number format of the forward pass; the trained weights stay float32. fp16 needs a GPU.",

@@ -9,6 +9,7 @@ from pipeline.training import checkpoints
 from pipeline.training.data import MemoryExamples
 from pipeline.training.denoising import Denoising
 from pipeline.training.gradients import Gradients
+from pipeline.training.job import Job
 from pipeline.training.noise import draw, generator
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
@@ -97,3 +98,25 @@ def test_a_loss_that_is_not_finite_names_samples_and_the_last_good_checkpoint(ex
     examples.moments[4][0, 0, 0] = float("inf")
     with pytest.raises(GessoError, match=r"not finite for row-4 \(whole batch: .*step-0000003"):
         accumulate(examples, tmp_path)
+
+
+def test_pictures_are_named_by_their_files(examples, tmp_path):
+    examples.moments[4][0, 0, 0] = float("inf")
+    settings = TrainSettings(batch_size=3, gradient_accumulation=3)
+    with session(settings, device=torch.device("cpu")) as accelerator:
+        losses = Denoising(Painter(Linear()), examples, OBJECTIVE, settings).losses
+        job = Job(tmp_path, name=lambda one: f"{one}.png")
+        gradients = Gradients(accelerator, examples, losses, settings, tmp_path, job=job)
+        with pytest.raises(
+            GessoError, match=r"not finite for row-4\.png \(whole batch: .*row-\d\.png.*train\.learning_rate"
+        ):
+            gradients.accumulate(0)
+
+
+def test_a_gradient_that_is_not_finite_is_refused_but_in_fp16(examples, tmp_path):
+    _, _, gradients = accumulate(examples, tmp_path)
+    gradients.refuse_norm(4, 1e30)
+    with pytest.raises(GessoError, match=r"gradient of step 5 is not finite, .*: row-\d, row-\d"):
+        gradients.refuse_norm(4, float("nan"))
+    gradients.accelerator = SimpleNamespace(scaler=object())
+    gradients.refuse_norm(4, float("inf"))

@@ -177,3 +177,26 @@ def killing(commit, name):
         commit(target, fill)
 
     return until
+
+
+def test_an_explosion_ends_it_and_leaves_the_last_checkpoint_from_before(tmp_path):
+    model = One()
+
+    def losses(batch, turn, autocast):
+        with autocast:
+            factor = 100.0 if turn >= 23 else 1.0
+            return factor * (model.value * 0 + 1).expand(len(batch.rows))
+
+    settings = TrainSettings(steps=40, batch_size=5, checkpoint_every=2, keep_checkpoints=3)
+    job = Job(tmp_path, name=lambda one: f"{one}.jpg")
+    with pytest.raises(
+        GessoError, match=r"steps 24 to 28 it was 100 .* 1 was usual.*step 24: row-\d.jpg.*step-0000022\."
+    ) as found:
+        loop.run(lesson_of(model, losses=losses), Points(), settings, job, device=torch.device("cpu"))
+    assert "max_loss_rise=null" in str(found.value)
+    assert checkpoints.latest(tmp_path).step == 22
+    # the same again, and with the watch off to the end
+    with pytest.raises(GessoError, match="exploded"):
+        loop.run(lesson_of(model, losses=losses), Points(), settings, job, device=torch.device("cpu"))
+    regardless = settings.model_copy(update={"max_loss_rise": None})
+    assert loop.run(lesson_of(model, losses=losses), Points(), regardless, job, device=torch.device("cpu")).steps == 40
