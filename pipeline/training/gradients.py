@@ -54,16 +54,14 @@ class Gradients:
         self.turns = Turns(self.examples, batch_size=self.settings.batch_size, seed=self.settings.seed)
         self.most = self.settings.batch_size
 
-    def accumulate(self, step: int) -> float:
-        """Add the gradient of step `step` (from 0) to the parameters, and return the step's mean loss.
+    def fitting(self, step: int) -> float:
+        """`accumulate`, in smaller pieces where memory does not hold the whole.
 
-        Every example weighs the same, also where the last batch of a bucket is short. The losses leave the device once
-        a step, after all its passes were launched. Raises GessoError where one is not finite, naming its batch, or
-        where memory does not hold a single example.
+        Raises GessoError also where it does not hold a single example.
         """
         while True:
             try:
-                return self._passes(step)
+                return self.accumulate(step)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -97,8 +95,14 @@ class Gradients:
         first = step * self.settings.gradient_accumulation
         return {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
 
-    def _passes(self, step: int) -> float:
-        batches = self._batches(step)
+    def accumulate(self, step: int) -> float:
+        """Add the gradient of step `step` (from 0) to the parameters, and return the step's mean loss.
+
+        Every example weighs the same, also where the last batch of a bucket is short. The losses leave the device once
+        a step, after all its passes were launched. Raises GessoError where one is not finite, naming its batch.
+        """
+        first = step * self.settings.gradient_accumulation
+        batches = {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
         count = sum(len(rows) for rows in batches.values())
         passes: list[tuple[Sequence[str], Tensor]] = []
         for turn, rows in batches.items():

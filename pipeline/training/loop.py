@@ -107,7 +107,7 @@ def run(
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)
-                loss = gradients.accumulate(step)
+                loss = gradients.fitting(step)
                 norm = optimizers.clip(accelerator, optimizer, limit=settings.max_grad_norm)
                 gradients.refuse_norm(step, norm)
                 optimizer.step()
