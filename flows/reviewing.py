@@ -68,11 +68,11 @@ class Found:
     instead_of: tuple[str, ...]
 
     def words(self) -> str:
-        """What was read, then what would change, old above new."""
-        told = [f"Read {self.path}: {self.reading.words()}"]
+        """What would change, old above new."""
+        told = telling.render(self.changes)
         if self.instead_of:
-            told.append(f"Rows of {', '.join(self.instead_of)} are taken as {self.reviewer}'s (--reviewer)")
-        return "\n".join([*told, telling.render(self.changes)])
+            told = f"Rows of {', '.join(self.instead_of)} are taken as {self.reviewer}'s (--reviewer)\n{told}"
+        return told
 
 
 @dataclass(frozen=True)
@@ -190,8 +190,18 @@ def export(
     return Exported(run, {one: len(batches[who]) for one, who in files.items()})
 
 
-def look(run: Run, path: Path, *, reviewer: str | None = None, accept_rest: bool = False, as_is: bool = False) -> Found:
+def look(
+    run: Run,
+    path: Path,
+    *,
+    reviewer: str | None = None,
+    accept_rest: bool = False,
+    as_is: bool = False,
+    tell: Callable[[str], None] = lambda text: None,  # noqa: ARG005 (names say what comes)
+) -> Found:
     """Read a reviewed file and compare it with what stands. `reviewer` is whose all of it is; None goes by its rows.
+
+    What was read is told before it is compared, so that it is known where that is refused.
 
     Raises:
         InputError: there is nothing to review.
@@ -200,6 +210,7 @@ def look(run: Run, path: Path, *, reviewer: str | None = None, accept_rest: bool
     rows, folder = captioned(run), run.workspace.decisions
     said = journal.load(folder)
     reading = table.read(path)
+    tell(f"Read {path}: {reading.words()}")
     who = reviewer or getpass.getuser()
     contested = {one.pixel_id for one in conflicts.waiting(folder, said)}
     how = Applying(

@@ -112,7 +112,8 @@ def apply(
 
     from flows.reviewing import apply, look
 
-    found = look(run, file, reviewer=reviewer, accept_rest=accept_rest, as_is=as_is)
+    tell = (lambda text: None) if as_json else click.echo  # noqa: ARG005 (as click's)
+    found = look(run, file, reviewer=reviewer, accept_rest=accept_rest, as_is=as_is, tell=tell)
     if not as_json:
         click.echo(found.words())
     _say(apply(found, dry_run=dry_run, force=force, set_aside=conflicts), as_json)

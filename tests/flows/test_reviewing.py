@@ -101,8 +101,10 @@ def test_an_edit_is_shown_then_applied_then_there(run, tmp_path):
     path = tmp_path / "r.csv"
     export(run, path, replace=False)
     edit(path, caption="a better caption")
-    found = look(run, path, reviewer="me")
-    assert found.words().startswith(f"Read {path}: 6 rows of text in UTF-8, separated by commas\n1 edited")
+    told = []
+    found = look(run, path, reviewer="me", tell=told.append)
+    assert told == [f"Read {path}: 6 rows of text in UTF-8, separated by commas"]
+    assert found.words().startswith("1 edited")
     assert "a better caption" in found.words()
     assert apply(found, dry_run=True).words() == "nothing was applied (--dry-run)"
     assert apply(found).words().startswith("1 decisions applied; to take them back: gesso review undo")
