@@ -52,7 +52,11 @@ class Denoising:
         """
         with autocast:  # it may be entered once
             losses = self._own(batch, turn, part)
-            return losses if self._prior is None else losses + self._prior.weighed(turn, part)
+            if self._prior is None:
+                return losses
+            if part is not None:
+                return losses + self._prior.of_part(turn, part)
+            return losses + self._prior.weighed(turn)
 
     def _own(self, batch: Batch, turn: int, part: Part | None) -> Tensor:
         drawn = draw(
@@ -114,16 +118,18 @@ class _Prior(Denoising):
         """Another stream than the subject's."""
         return seed_of(self.settings.seed, PRIOR)
 
-    def weighed(self, turn: int, part: Part | None) -> Tensor:
-        """The weighted mean loss of the turn's class pictures.
+    def weighed(self, turn: int) -> Tensor:
+        """The weighted mean loss of the turn's class pictures."""
+        batch = self.examples.batch(self._turns.rows(turn))
+        return self.settings.prior_weight * self._own(batch, turn, None).mean()
 
-        For a `part` of the subject's batch it is computed of its share alone, and weighed so that, as each example of
-        the part takes it up, the parts' losses add up to those of the whole.
+    def of_part(self, turn: int, part: Part) -> Tensor:
+        """What each example of a `part` of the subject's batch takes up, so that all together take up what is weighed.
+
+        Only the part's own share of the class pictures is looked at.
         """
         rows = self._turns.rows(turn)
         batch = self.examples.batch(rows)
-        if part is None:
-            return self.settings.prior_weight * self._own(batch, turn, None).mean()
         share = part.among(len(rows))
         if not len(share):
             return torch.zeros((), device=self.device)
