@@ -297,6 +297,7 @@ def test_what_a_killed_browser_had_typed_is_on_the_disk(place, tmp_path):
     ]
 
 
+LOADED = "return performance.getEntriesByType('resource').find((one) => /large/.test(one.name)).responseEnd"
 NEXT = """
 const done = arguments[0];
 const image = document.getElementById("large");
@@ -312,12 +313,23 @@ look();
 """
 
 
-def test_ten_thousand_pictures_without_lag(browser, place):
+def loaded(page):
+    """Milliseconds from asking for the page until its large picture is there: the best of three times."""
+    found = []
+    for _ in range(3):
+        page.driver.refresh()
+        until(lambda: page.driver.execute_script("return document.getElementById('large').naturalWidth"), 60)
+        found.append(page.driver.execute_script(LOADED))
+    return min(found)
+
+
+def test_ten_thousand_pictures_without_lag(browser, place, tmp_path):
+    """A second and a tenth of one are the limits; on a machine that does other work, what few pictures take as well."""
+    with serving(tmp_path / "few", 60) as (_, port):
+        few = loaded(Page(browser, port))
     with serving(place, 10_000) as (_, port):
         page = Page(browser, port)
-        until(lambda: browser.execute_script("return document.getElementById('large').naturalWidth"))
-        loaded = "return performance.getEntriesByType('resource').find((one) => /large/.test(one.name)).responseEnd"
-        first = browser.execute_script(loaded)
+        first = loaded(page)
         took = []
         for _ in range(9):
             time.sleep(0.3)
@@ -325,10 +337,9 @@ def test_ten_thousand_pictures_without_lag(browser, place):
         assert len(browser.find_elements("css selector", ".item")) < 60, "only what is in view is in the page"
         page.type("/", *"number 9999", Keys.ENTER)
         until(lambda: len(browser.find_elements("css selector", ".item")) == 1)
-        # with room for a machine that does other work: reports/ has what was measured alone
-        assert first < 3000
-        assert sorted(took)[4] < 300, took
-        print(f"first view {first:.0f} ms, next picture {sorted(took)[4]:.0f} ms")  # noqa: T201 (for who measures)
+        print(f"first view {first:.0f} ms (of 60: {few:.0f}), next {sorted(took)[2]:.0f} ms")  # noqa: T201 (to measure)
+        assert first < max(1000, 4 * few)
+        assert sorted(took)[2] < max(100, few)
 
 
 def test_nothing_sticks_out_and_light_and_dark_can_be_read(browser, place):
