@@ -69,7 +69,7 @@ def starter() -> None:
 )
 @click.option(
     "--parts",
-    default="vae,clip,blip,unet",
+    default="vae,clip,blip,unet,painter",
     show_default=True,
     help="What to train; with none of them the pictures are drawn and the architectures written.",
 )

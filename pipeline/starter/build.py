@@ -2,7 +2,8 @@
 
 Pictures are drawn, the recipes `datasets/starter-*.yaml` train one model each as anybody's recipe would, and what one
 has made the next begins with. The order is that of Stable Diffusion: a VAE, a CLIP whose text encoder conditions, then
-a UNet over the VAE's latents; beside them a BLIP that captions. Built again, it goes on where it was stopped.
+a UNet over the VAE's latents, and then the UNet and the text encoder along with each other; beside them a BLIP that
+captions. Built again, it goes on where it was stopped.
 
     FOLDER/pictures/{seen,told,clutter}    what they learn from
     FOLDER/models/{vae,clip,blip,sd}       what each recipe begins with
@@ -26,7 +27,7 @@ from pipeline.starter import lessons, parts
 from pipeline.workspace import Workspace, write_bytes
 
 RECIPES = Path(__file__).parents[2] / "datasets"
-PARTS = ("vae", "clip", "blip", "unet")
+PARTS = ("vae", "clip", "blip", "unet", "painter")
 COUNTS = {"seen": 20_000, "told": 40_000, "clutter": 6_000}
 """Pictures by folder: with captions in many wordings, in one plain wording, and of nothing that has a name."""
 LEAST_PICTURES, LEAST_STEPS = 64, 2

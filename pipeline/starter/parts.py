@@ -62,6 +62,8 @@ def hand_on(part: str, trained: Path, folder: Path) -> None:
             speaking = BlipForConditionalGeneration.from_pretrained(trained / "blip")
             _save(speaking, made / "blip", BlipProcessor.from_pretrained(begun / "blip"))
         case "unet":
+            _save(UNet2DConditionModel.from_pretrained(trained / "unet"), begun / "sd" / "unet")
+        case "painter":
             with atomic.folder(made / "sd") as fresh:
                 shutil.copytree(begun / "sd", fresh, dirs_exist_ok=True)
                 _save(UNet2DConditionModel.from_pretrained(trained / "unet"), fresh / "unet")

@@ -98,6 +98,8 @@ def test_the_text_encoder_was_clips_and_learned_along_and_the_vae_has_its_measur
     learned = encoder.state_dict()
     assert {name: value.shape for name, value in learned.items()} == {name: own[name].shape for name in learned}
     assert any((value != own[name]).any() for name, value in learned.items())
+    begun = models.load_text_encoder(str(done[0] / "all" / "models" / "sd"))[0].state_dict()
+    assert all((value == own[name]).all() for name, value in begun.items())
     assert models.load_vae(str(folder / "sd")).config.scaling_factor != 0.18215
 
 
@@ -125,7 +127,7 @@ def test_without_parts_there_are_pictures_and_architectures_and_no_more(done, mo
 def test_another_scale_in_the_same_folder_and_unknown_parts_are_refused(done, monkeypatch):
     folder, _, _ = done
     few(monkeypatch, folder)
-    with pytest.raises(InputError, match=r"--parts.*There are: vae, clip, blip, unet"):
+    with pytest.raises(InputError, match=r"--parts.*There are: vae, clip, blip, unet, painter"):
         built(folder / "other", [], only=["sound"])
     with pytest.raises(InputError, match=r"--steps-scale.*go on with 0.001"):
         build._check(folder / "all", 0.5, ())
@@ -134,7 +136,7 @@ def test_another_scale_in_the_same_folder_and_unknown_parts_are_refused(done, mo
 @pytest.mark.parametrize("part", build.PARTS)
 def test_a_recipe_asks_for_the_parts_own_method_in_the_folder(part, tmp_path):
     whole, half = build.recipe(part, tmp_path), build.recipe(part, tmp_path, scale=0.5)
-    assert whole.train.method == {"unet": "full"}.get(part, part)
+    assert whole.train.method == {"unet": "full", "painter": "full"}.get(part, part)
     assert half.train.steps == round(whole.train.steps / 2)
     assert all(source.path.is_relative_to(tmp_path) for source in whole.sources)
     assert whole.base_model.id.startswith(str(tmp_path))
