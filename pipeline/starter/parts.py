@@ -102,7 +102,9 @@ def _save(model: Any, folder: Path, processor: Any | None = None) -> None:  # no
         model.to(torch.float16).save_pretrained(fresh)
         if processor is not None:
             processor.save_pretrained(fresh)
+        config = json.loads((fresh / "config.json").read_text(encoding="utf-8"))
+        config.pop("_name_or_path", None)  # the folder that it was trained in is nobody else's concern
         if not hasattr(model, "load_config"):
             # transformers takes the number format from here, diffusers takes float32: in one pipeline they must agree
-            config = json.loads((fresh / "config.json").read_text(encoding="utf-8"))
-            write_bytes(fresh / "config.json", json.dumps({**config, "dtype": "float32"}, indent=1).encode())
+            config["dtype"] = "float32"
+        write_bytes(fresh / "config.json", json.dumps(config, indent=1).encode())

@@ -89,6 +89,7 @@ def test_gesso_takes_all_of_it(done):
         == scorer.config.text_config.hidden_size
     )
     assert models.load_scheduler(str(folder / "sd")).config.beta_end == 0.02
+    assert not any("_name_or_path" in json.loads(one.read_text()) for one in folder.rglob("config.json"))
 
 
 def test_the_text_encoder_was_clips_and_learned_along_and_the_vae_has_its_measured_scale(done):

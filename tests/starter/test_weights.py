@@ -31,7 +31,8 @@ def test_every_file_is_plain_data():
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt"}
     for path in files:
         if path.suffix == ".json":
-            json.loads(path.read_text(encoding="utf-8"))
+            told = json.loads(path.read_text(encoding="utf-8"))
+            assert "_name_or_path" not in told, f"{path} names a folder of the machine that made it"
         elif path.suffix == ".safetensors":
             with safe_open(path, "pt") as opened:
                 values = [opened.get_tensor(name) for name in opened.keys()]  # noqa: SIM118 (not a mapping)
@@ -107,6 +108,7 @@ def test_the_judge_is_right_about_what_was_drawn(seer):
 @pytest.mark.slow
 def test_the_unet_paints_what_it_is_asked_for(record, seer):
     measured = quality.painted(WEIGHTS / "sd", seer, count=40)
-    assert min(measured["background"], measured["color"]) >= 0.8
+    assert min(measured["background"], measured["color"], measured["place"]) >= 0.8
+    assert min(measured["shape"], measured["both_colors"]) >= 0.65
     for name, value in record["measured"]["unet_right"].items():
         assert measured[name] == pytest.approx(value, abs=0.15), name
