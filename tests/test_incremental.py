@@ -407,7 +407,7 @@ def vae(place, recipe, patch):
 
 @change("the text encoder's weights")
 def text_encoder(place, recipe, patch):
-    altered(place.live / "base", "text_encoder", "final_layer_norm.weight")
+    altered(place.live / "base", "text_encoder", "text_model.final_layer_norm.weight")
 
 
 @change("the UNet's weights")

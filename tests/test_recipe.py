@@ -129,7 +129,7 @@ def test_an_unknown_key_is_named_with_the_nearest(more, field, value, remedy):
         ({"caption": {"compose": "{body} {subject}"}}, "caption", None, "where captions come from"),
         ({"name": "a/b"}, "name", "a/b", "name of the dataset"),
         ({"name": ""}, "name", "", "name of the dataset"),
-        ({"train": {"steps": None}}, "train.steps", None, "Optimizer steps"),
+        ({"train": {"steps": -1}}, "train.steps", -1, "Optimizer steps"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_is(more, field, value, remedy):

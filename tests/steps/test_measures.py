@@ -17,7 +17,8 @@ def tools(finished):
 
 def test_weights_read_back_render_what_they_rendered_in_training(finished, tools):
     was = [row for row in finished.run.rows("samples_made") if row["step"] == 4]
-    again = measures.samples(finished.run, tools, evaluate._trained(finished.run, tools), was)
+    weights = finished.training / finished.run.json("training")["weights"]
+    again = measures.samples(finished.run, tools, evaluate.trained(finished.run, tools, weights), was)
     assert len(was) == 2
     for one, other in zip(again, was, strict=True):
         apart = imaging.decode(one["samples__png"]).pixels.astype(int) - imaging.decode(other["png"]).pixels
