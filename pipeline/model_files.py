@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline import families
+from pipeline import families, headers
 from pipeline.errors import ModelError
 
 STARTER = Path(__file__).parent / "starter" / "weights"
@@ -152,6 +152,9 @@ def _problem(folder: Path, part: str, untrained: str | None, field: str) -> str 
             pickles = any((folder / name).glob("*.bin"))
             where = f" in {name}" if name else ""
             return f"the model has {'pickled weights only' if pickles else 'no weights'}{where}"
+        for path in sorted((folder / name).glob("*.safetensors")) if name != untrained else ():
+            if not any(path.match(one) for one in UNWANTED) and (wrong := headers.problem(path)):
+                return f"{path.relative_to(folder)} is no weights: {wrong}"
     return None
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from diffusers import AutoencoderKL
 
 from pipeline.errors import ModelError
@@ -42,6 +43,21 @@ def test_pickles_are_refused(base, tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"")
     with pytest.raises(ModelError, match="a pickle can run code"):
         locate(str(tmp_path / "model.ckpt"))
+
+
+def test_weights_that_are_no_weights_are_refused_before_anything_is_loaded(base):
+    weights = base / "vae" / "diffusion_pytorch_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    with pytest.raises(ModelError, match=r"vae/diffusion_pytorch_model\.safetensors is no weights: it is cut off"):
+        locate(str(base))
+    torch.save({"one": torch.zeros(2)}, weights)
+    with pytest.raises(ModelError, match="it is a pickle under another name"):
+        locate(str(base))
+    weights.write_bytes(whole)
+    shutil.copy(weights, weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    weights.with_name("diffusion_pytorch_model.fp16.safetensors").write_bytes(b"nothing reads it")
+    assert locate(str(base)) == base
 
 
 def test_a_family_that_is_not_known_is_named(base):
