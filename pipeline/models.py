@@ -6,6 +6,7 @@ pipeline, is loaded anew for every caller.
 """
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from diffusers import (
 from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from transformers import (
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
     BlipForConditionalGeneration,
     BlipProcessor,
     CLIPModel,
@@ -34,7 +37,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from pipeline import families
-from pipeline.errors import RecipeError
+from pipeline.errors import ModelError, RecipeError
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
 from pipeline.training.painter import Painter, Reader, TextEncoders
@@ -49,6 +52,10 @@ _TRAINABLE = {
     "clip": CLIPModel,
     "blip": BlipForConditionalGeneration,
 }
+_CAPTIONERS: dict[str, tuple[Any, Any]] = {
+    "blip": (BlipForConditionalGeneration, BlipProcessor),
+    "blip-2": (Blip2ForConditionalGeneration, Blip2Processor),
+}
 _PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
     "sd": (StableDiffusionPipeline, {"safety_checker": None, "requires_safety_checker": False}),
     "sdxl": (StableDiffusionXLPipeline, {"add_watermarker": False}),
@@ -61,6 +68,18 @@ def device_of(name: str) -> str:
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def dtype_of(name: str, device: str) -> str:
+    """The number format that a name stands for on a device: `auto` is half the bytes where the device computes so.
+
+    That is bfloat16, on an older GPU float16, and float32 on a CPU, which gains nothing by it.
+    """
+    if name != "auto":
+        return name
+    if not device.startswith("cuda"):
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def load_trainable(learns: str, folder: Path, *, device: str = "cpu", seed: int | None = None) -> Any:  # noqa: ANN401
@@ -207,10 +226,22 @@ def load_blip(
     device: str = "cpu",
     dtype: str = "float32",
     field: str = "caption.model",
-) -> tuple[BlipForConditionalGeneration, BlipProcessor]:
-    """A BLIP captioner and its processor, frozen and kept."""
+) -> tuple[Any, Any]:
+    """A captioner, BLIP or BLIP-2, and its processor, frozen and kept.
+
+    Raises:
+        ModelError: it is not there and cannot be had, or is of another kind.
+    """
     folder = locate(reference, revision, part="blip", field=field)
-    return _blip(folder, weights_hash(folder), device, dtype)
+    kind = str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
+    if kind not in _CAPTIONERS:
+        raise ModelError(
+            "this is no BLIP captioner",
+            field=field,
+            value=reference,
+            remedy=f"Its config.json has model_type {kind}; {' and '.join(_CAPTIONERS)} do.",
+        )
+    return _blip(folder, kind, weights_hash(folder), device, dtype)
 
 
 def release() -> None:
@@ -241,9 +272,10 @@ def _clip(folder: Path, _hash: str, device: str, dtype: str) -> tuple[CLIPModel,
 
 
 @functools.lru_cache(maxsize=1)
-def _blip(folder: Path, _hash: str, device: str, dtype: str) -> tuple[BlipForConditionalGeneration, BlipProcessor]:
-    model = BlipForConditionalGeneration.from_pretrained(folder, **_how(dtype))
-    return _frozen(model, device), BlipProcessor.from_pretrained(folder, local_files_only=True)
+def _blip(folder: Path, kind: str, _hash: str, device: str, dtype: str) -> tuple[Any, Any]:
+    model, processor = _CAPTIONERS[kind]
+    loaded = model.from_pretrained(folder, **_how(dtype))
+    return _frozen(loaded, device), processor.from_pretrained(folder, local_files_only=True)
 
 
 def _reader(folder: Path, part: str, device: str, dtype: str) -> Reader:

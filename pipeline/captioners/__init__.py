@@ -11,5 +11,11 @@ A captioner is a module:
     provenance(params) -> str       what a reader of the caption should know of its making
     caption(rows, params, *, device) -> list[str]      one caption a row, "" where there is none; deterministic
 
+It may have one function more, which is then called instead:
+
+    propose(rows, params, *, device, say) -> list[list[str]]    several captions a row, best first; none is fine
+
+`say` takes a sentence for people, such as that memory ran out.
+
 `pixels` are the picture's canonical pixels: height x width x 3 bytes, RGB.
 """

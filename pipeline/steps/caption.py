@@ -19,9 +19,14 @@ CAPTIONS = pa.schema(
     [
         ("sample_id", pa.string()),
         ("body", pa.string()),
+        ("candidates", pa.list_(pa.string())),  # what else was proposed, best first
         ("source", pa.string()),  # sidecar, or the captioner with its model and revision
         ("error", pa.string()),
     ]
+)
+BODY = pa.schema([pa.field("caption__body", pa.string(), metadata={b"description": b"the proposed caption"})])
+SEVERAL = BODY.append(
+    pa.field("caption__others", pa.list_(pa.string()), metadata={b"description": b"what else was proposed, best first"})
 )
 
 
@@ -29,10 +34,10 @@ class Captioning:
     """A captioner as a stage: its caption for the pixels of each picture, and so not for the file's metadata."""
 
     KEY: tuple[str, ...] = ("pixel_id",)
-    ADDS = pa.schema([pa.field("caption__body", pa.string(), metadata={b"description": b"the proposed caption"})])
 
     def __init__(self, captioner: Any) -> None:  # noqa: ANN401 (a plug-in module)
         self.captioner = captioner
+        self.ADDS = SEVERAL if hasattr(captioner, "propose") else BODY
         self.__name__ = f"caption.{captioner.__name__.rpartition('.')[2]}"
         self.VERSION: int = captioner.VERSION
         self.READS: tuple[str, ...] = captioner.READS
@@ -40,8 +45,7 @@ class Captioning:
     def run(self, rows: Sequence[Row], params: BaseModel, tools: Tools) -> Sequence[Mapping[str, Any]]:
         """Caption a shard; pictures are decoded only for captioners that look at them."""
         if not self.captioner.LOOKS:
-            bodies = self.captioner.caption(rows, params, device=tools.device)
-            return [{"caption__body": body} for body in bodies]
+            return self._made(rows, params, tools)
 
         def look(row: Row) -> Row:
             try:
@@ -51,8 +55,14 @@ class Captioning:
 
         with ThreadPoolExecutor(tools.workers) as pool:
             seen = list(pool.map(look, rows))
-        bodies = iter(self.captioner.caption([row for row in seen if "error" not in row], params, device=tools.device))
-        return [{"error": row["error"]} if "error" in row else {"caption__body": next(bodies)} for row in seen]
+        made = iter(self._made([row for row in seen if "error" not in row], params, tools))
+        return [{"error": row["error"]} if "error" in row else next(made) for row in seen]
+
+    def _made(self, rows: Sequence[Row], params: BaseModel, tools: Tools) -> list[dict[str, Any]]:
+        if self.ADDS is BODY:
+            return [{"caption__body": body} for body in self.captioner.caption(rows, params, device=tools.device)]
+        found = self.captioner.propose(rows, params, device=tools.device, say=tools.say)
+        return [{"caption__body": next(iter(texts), ""), "caption__others": texts[1:]} for texts in found]
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -67,10 +77,16 @@ def run(run: Run, tools: Tools) -> str:
     stored = ensure(stage, rows, params, tools, weights=captioner.weights(params), shard=SHARD)
     source = captioner.provenance(params)
     made = [
-        {"sample_id": row["sample_id"], "body": said["caption__body"] or "", "source": source, "error": said["error"]}
+        {
+            "sample_id": row["sample_id"],
+            "body": said["caption__body"] or "",
+            "candidates": said.get("caption__others") or [],
+            "source": source,
+            "error": said["error"],
+        }
         for row, said in zip(rows, stored.table().to_pylist(), strict=True)
     ]
-    made += [{"sample_id": one, "body": text, "source": "sidecar", "error": None} for one, text in told.items()]
+    made += [{"sample_id": one, "body": text, "candidates": [], "source": "sidecar"} for one, text in told.items()]
     run.save("captions", table_of(made, CAPTIONS))
     empty = sum(not row["body"] for row in made)
     return f"{len(made)} captions, {len(told)} of them from beside the files, {empty} empty"

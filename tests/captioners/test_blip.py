@@ -89,9 +89,62 @@ def test_drawn_words_depend_on_the_seed_and_the_picture_alone(model):
     together = caption(model, ["red", "blue", "red"], top_p=0.999, seed=4)
     assert together[0] == together[2]
     assert caption(model, ["blue"], top_p=0.999, seed=4) == together[1:2]
+    assert caption(model, ["red", "blue", "red"], top_p=0.999, seed=4, batch_size=1) == together
     before = torch.get_rng_state()
     caption(model, ["blue"], top_p=0.5)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def propose(model, colors, **params):
+    return blip.propose([{"pixels": plain(one)} for one in colors], blip.Params(model=model, **params))
+
+
+def test_several_candidates_are_different_and_the_best_is_the_caption(model):
+    found = propose(model, ["red", "blue"], num_beams=4, candidates=3)
+    assert [texts[0] for texts in found] == caption(model, ["red", "blue"], num_beams=4)
+    assert all(1 < len(texts) == len(set(texts)) <= 3 for texts in found)
+
+
+def test_drawn_candidates_hang_on_seed_and_picture_not_on_batch_or_order(model):
+    how = {"top_p": 0.98, "candidates": 6, "seed": 2}
+    colors = ["red", "blue", "blue", "red", "red"]
+    found = propose(model, colors, **how, batch_size=5)
+    assert found[0] == found[3] == found[4]
+    assert found[1] == found[2]
+    assert propose(model, colors[::-1], **how, batch_size=2) == found[::-1]
+    assert propose(model, ["blue"], **how) == found[1:2]
+    drawn = [propose(model, ["blue"], **{**how, "top_p": 0.9999, "seed": seed}) for seed in range(4)]
+    assert len({str(one) for one in drawn}) > 1
+    # with fewer of them the first are the same ones, whatever their rank
+    assert set(propose(model, ["red"], **{**how, "candidates": 2})[0]) <= set(found[0])
+
+
+def test_where_memory_runs_out_the_batch_is_halved_and_that_is_said_once(model, monkeypatch):
+    from pipeline.captioners._generation import Writer
+
+    write, heard = Writer.write, []
+
+    def tight(self, seen):
+        if len(seen) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return write(self, seen)
+
+    monkeypatch.setattr(Writer, "write", tight)
+    colors = ["red", "blue", "blue", "red", "blue", "red", "red"]
+    params = blip.Params(model=model, batch_size=6)
+    for _ in range(2):
+        found = blip.propose([{"pixels": plain(one)} for one in colors], params, say=heard.append)
+        assert [texts[0] for texts in found] == [f"a plain {one} picture" for one in colors]
+    assert [text.rpartition(": ")[2] for text in heard] == [
+        "from now on 3 pictures at a time instead of 6",
+        "from now on 1 pictures at a time instead of 3",
+    ]
+
+
+def test_beams_end_in_no_more_captions_than_there_are():
+    with pytest.raises(ValidationError, match="raise num_beams, or draw with top_p"):
+        blip.Params(candidates=4)
+    assert blip.Params(candidates=4, top_p=0.9).candidates == 4
 
 
 def test_bf16_sees_the_same(model):
