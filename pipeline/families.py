@@ -4,7 +4,8 @@ A later family is one more line of `FAMILIES`; what it needs beyond these facts 
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Family:
     """Whether the UNet reads the text encoders' last hidden state but one, without final norm, not their last."""
     told_sizes: bool
     """Whether the UNet is told the caption's summary, the picture's size and how it was cut, too (text_time)."""
+    advised: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Settings of the training that the family's guides set by method, where they are others than the method's own."""
 
 
 SD = Family(
@@ -44,6 +47,15 @@ SDXL = Family(
     ("text_encoder", "text_encoder_2"),
     penultimate=True,
     told_sizes=True,
+    advised={
+        # diffusers' guide: 1e-4; sd-scripts' page on SDXL: text encoders 1e-5, dim 32
+        "lora": {"learning_rate": 1e-4, "text_encoder_lr": 1e-5, "rank": 32},
+        # OneTrainer's preset for SDXL: 1e-6; Podell et al. 2023: 20 % empty captions
+        "full": {"learning_rate": 1e-6, "caption_dropout": 0.2},
+        "dreambooth, full": {"learning_rate": 1e-6},
+        # diffusers' guide: 3e-4; OneTrainer's preset: a warm-up of 20 steps
+        "textual_inversion": {"learning_rate": 3e-4, "warmup_steps": 20},
+    },
 )
 FAMILIES = (SD, SDXL)
 

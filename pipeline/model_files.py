@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from pipeline import families, headers
 from pipeline.errors import ModelError
@@ -133,6 +134,11 @@ def latent_scale(folder: Path) -> tuple[float, float]:
     """
     config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
     return float(config.get("scaling_factor") or 0.18215), float(config.get("shift_factor") or 0.0)
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """The configuration of a component, by its folder."""
+    return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
 def _problem(folder: Path, part: str, untrained: str | None, field: str) -> str | None:

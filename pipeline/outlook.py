@@ -15,6 +15,7 @@ from pipeline.run import Run
 from pipeline.settings import Source
 from pipeline.sources import folder as folder_source
 from pipeline.stage import name_of
+from pipeline.steps import preflight
 from pipeline.steps.measure import measurers
 from pipeline.training import epochs
 from pipeline.trainset.buckets import sizes
@@ -37,8 +38,8 @@ class StageOutlook:
     exact: bool = True
 
 
-def look(recipe: Recipe, root: Path) -> dict[str, Any]:
-    """Cached and missing rows of each stage, and how far the training is; plain values, for JSON."""
+def look(recipe: Recipe, root: Path, *, device: str = "cpu") -> dict[str, Any]:
+    """Cached and missing rows of each stage, how far the training is, and what is to be known before it; for JSON."""
     workspace = Workspace(root)
     known = [found for source in recipe.sources for found in _known(source, workspace)]
     # of a content under several names the last one counts, as when it is measured
@@ -51,6 +52,11 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
     ]
     run = _same(recipe, workspace, samples) if not new and not lacking else None
     stages += _later(run) if run else _at_most(recipe, len(known))
+    if run and run.json("trainset"):
+        before = preflight.of_run(run, device=device)
+    else:
+        settings = recipe.train.model_copy(update={"steps": _steps(recipe, len(known))})
+        before = preflight.of_recipe(recipe, settings, device=device)
     return {
         "recipe": recipe.name,
         "workspace": str(root),
@@ -58,6 +64,7 @@ def look(recipe: Recipe, root: Path) -> dict[str, Any]:
         "stages": [asdict(one) for one in stages],
         "epochs": recipe.train.epochs,
         "estimate_seconds": round((lacking + new) * SECONDS_A_PICTURE, 1),
+        "preflight": preflight.plain(before),
     }
 
 
@@ -153,4 +160,9 @@ def words(found: dict[str, Any]) -> str:
         lines.append(f"  {one['stage']:<10}{cached:>8}  {missing}{unit}")
     seconds = found["estimate_seconds"]
     told = f"reading and measuring takes about {seconds} s" if seconds else "nothing to read or measure"
-    return "\n".join([*lines, "", f"{told}; nothing was run"])
+    before = ["", "before training:", *(f"  {_line(one)}" for one in found["preflight"])] if found["preflight"] else []
+    return "\n".join([*lines, *before, "", f"{told}; nothing was run"])
+
+
+def _line(told: Mapping[str, str]) -> str:
+    return preflight.Line(**told).words

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,11 @@ def test_each_text_encoder_has_its_tokenizer():
 )
 def test_what_no_caption_is(tmp_path, told, zeros):
     assert families.nothing_is_zeros(index(tmp_path, **told)) is zeros
+
+
+def test_what_the_page_says_of_sdxl_is_what_the_guides_set():
+    page = Path(__file__).parents[1] / "docs" / "training.md"
+    rows = dict(re.findall(r"^\| (\w[\w, ]*) \|.*\| ([^|]+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE))
+    for method, wanted in families.SDXL.advised.items():
+        told = {name: float(value) for name, value in re.findall(r"`(\w+): ([^`]+)`", rows[method])}
+        assert told == wanted or {"learning_rate": 1e-4, **told} == wanted, method

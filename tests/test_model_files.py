@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from pipeline.errors import ModelError
-from pipeline.model_files import PARTS, STARTER, is_id, latent_scale, locate, text_hash, weights_hash
+from pipeline.model_files import PARTS, STARTER, config, is_id, latent_scale, locate, text_hash, weights_hash
 
 
 @pytest.fixture
@@ -138,3 +138,7 @@ def test_ids(reference):
 @pytest.mark.parametrize("reference", ["/a/b", "./a", "../a", "a/b/c", "~/a", "a b", "", "a/"])
 def test_no_ids(reference):
     assert not is_id(reference)
+
+
+def test_a_configuration_is_read_as_it_stands():
+    assert config(locate("starter") / "unet")["block_out_channels"] == [64, 128]

@@ -121,15 +121,15 @@ def evaluate(
 @recipe_options
 @json_option
 def plan(recipe: Path, workspace: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Say what is cached and what is missing; run nothing."""
+    """Say what is cached, what is missing, and what to know before training; run nothing."""
     loaded = load(recipe, settings)
 
-    from flows.settings import workspace_path
+    from flows.settings import device, workspace_path
     from pipeline import augment
     from pipeline.outlook import look, words
 
     augment.check(loaded.augment.transforms)
-    found = look(loaded, workspace_path(workspace, loaded.name))
+    found = look(loaded, workspace_path(workspace, loaded.name), device=device())
     click.echo(json.dumps(found) if as_json else words(found))
 
 

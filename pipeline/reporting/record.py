@@ -87,6 +87,17 @@ class AugmentedView:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """One thing that was known before training."""
+
+    about: str
+    """memory, time, concept, cropping ..."""
+    said: str
+    advice: str = ""
+    """What to do where something is amiss."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingPoint:
     """One step of training."""
 
@@ -245,6 +256,7 @@ class RunRecord:
     """Encoded thumbnails by sample_id, see `pictures.thumbnail`."""
     captions: Sequence[CaptionRow] = ()
     views: Sequence[AugmentedView] = ()
+    preflight: Sequence[Known] = ()
     training: Sequence[TrainingPoint] = ()
     stable_loss: Sequence[StableLoss] = ()
     evaluations: Sequence[Evaluation] = ()

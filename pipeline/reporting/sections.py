@@ -97,6 +97,10 @@ def _augmentation(record: RunRecord, album: Album) -> Data:
     return {"sheet": sheet, "total": len(samples)}
 
 
+def _preflight(record: RunRecord, _: Album) -> Data:
+    return {"rows": record.preflight} if record.preflight else {}
+
+
 def _training(record: RunRecord, _: Album) -> Data:
     if not record.training:
         return {}
@@ -220,6 +224,13 @@ SECTIONS = (
         "Each row is one picture as it is, then the altered views of it that training also sees; a change that would "
         "make the caption untrue is left out.",
         _augmentation,
+    ),
+    Section(
+        "preflight",
+        "Before training",
+        "What was known before the first step: estimates of memory and time, how often pictures are seen, what is cut, "
+        "and advice where something is amiss.",
+        _preflight,
     ),
     Section(
         "training",

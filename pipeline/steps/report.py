@@ -44,6 +44,7 @@ def run(run: Run, tools: Tools) -> str:
         thumbnails=_thumbnails(run, rows, tools),
         captions=_captions(run),
         views=views_made,
+        preflight=[kept.Known(**one) for one in run.json("preflight").get("lines", ())],
         training=_training(folder),
         stable_loss=[
             kept.StableLoss(row["step"], row["split"], row["timestep"], row["loss"]) for row in run.rows("stable_loss")

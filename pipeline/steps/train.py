@@ -12,23 +12,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import learning, plugins, stopping
+from pipeline import advice, learning, plugins, stopping
 from pipeline.run import Run
 from pipeline.stage import Tools, note
-from pipeline.steps import trainset
+from pipeline.steps import preflight, trainset
 from pipeline.steps.evaluation import Evaluation
 from pipeline.workspace import write_bytes
 
 DONE = "done.json"
 """In a training's folder once it is finished."""
+SAID = ("memory", "time")
+"""What is said before a training, even where nothing is amiss."""
 
 
 def run(run: Run, tools: Tools) -> str:
     """Train, or find the training done; saves `training` with the folder of the weights.
 
     Told to stop by a signal, it ends with a checkpoint after the step at hand.
+
+    Saves as `preflight` what is to be known before; what is amiss is said.
+
+    Raises:
+        RecipeError: the model and the optimizer's state alone are more than the machine's memory.
     """
     began = time.monotonic()
+    lines = preflight.of_run(run, device=tools.device)
+    run.save_json("preflight", {"lines": preflight.plain(lines)})
+    if not (run.training / DONE).exists():
+        for line in lines:
+            if line.advice or line.about in SAID:
+                tools.say(line.words)
+        advice.check(lines)
     computed = 0 if (run.training / DONE).exists() else run.train.steps
     facts = fit(run, tools)
     run.save_json("training", {**facts, "folder": run.training.name, "method": run.recipe.train.method})

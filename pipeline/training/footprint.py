@@ -8,7 +8,7 @@ plain products its weights, too). tests/training/test_footprint.py holds the cou
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +64,11 @@ def footprint(
     layers = _Layers(shapes, config, settings, size, cpu)
     encoders = texts or {}
     trains = settings.text_encoder or settings.method == "textual_inversion"
+    whole = _whole(settings)
     parameters = layers.parameters + (_trained_of_texts(encoders, settings) if settings.text_encoder else 0)
     parameters += settings.vectors * _width(encoders) if settings.method == "textual_inversion" else 0
     numbers = sum(math.prod(shape) for shape in (*shapes.values(), *encoders.values()))
-    added = parameters if settings.method != "full" and settings.adapts != "full" else 0
+    added = 0 if whole else parameters
     half = settings.mixed_precision != "no"
     each = BYTES + KEPT_BY[settings.optimizer] + (BYTES if settings.ema_decay else 0)
     kept = layers.kept + (sum(_kept_of_text(name, shape) for name, shape in encoders.items()) if trains else 0)
@@ -83,8 +84,12 @@ def footprint(
 
 def _passes(settings: TrainSettings) -> float:
     """Forward passes that a step is worth: the backward pass is one for the inputs and one for the weights trained."""
-    whole = settings.method == "full" or (settings.method == "dreambooth" and settings.adapts == "full")
-    return (3.0 if whole else 2.1) + (1.0 if settings.gradient_checkpointing else 0.0)
+    return (3.0 if _whole(settings) else 2.1) + (1.0 if settings.gradient_checkpointing else 0.0)
+
+
+def _whole(settings: TrainSettings) -> bool:
+    """Whether the model's own weights are trained."""
+    return settings.method == "full" or (settings.method == "dreambooth" and settings.adapts == "full")
 
 
 class _Layers:
@@ -102,7 +107,7 @@ class _Layers:
         self._levels = len(config["block_out_channels"])
         self._heads = _heads(config)
         self.parameters, self.flops, saved = 0, 0.0, defaultdict[str, float](float)
-        whole = settings.method == "full" or (settings.method == "dreambooth" and settings.adapts == "full")
+        whole = _whole(settings)
         for name, shape in shapes.items():
             layer, _, kind = name.rpartition(".")
             adapted = not whole and self._adapted(layer)
@@ -142,7 +147,7 @@ class _Layers:
             if last == "to_q":
                 # the query, and what attends, beside what is attended to
                 yield module, out * positions * 2
-                yield module, self._attended(out, positions, other, layer)
+                yield module, self._attended(out, positions, other)
                 yield module, shape[1] * positions if wanted else 0
             elif last in ("to_k", "to_v"):
                 yield module, out * other
@@ -155,12 +160,12 @@ class _Layers:
         elif wanted:
             yield module, shape[1] * positions
 
-    def _attended(self, width: int, positions: int, other: int, layer: str) -> float:
+    def _attended(self, width: int, positions: int, other: int) -> float:
         """Weights of attention that are kept; only plain products keep them, and its scaled query and key."""
         plain = self._cpu and math.prod(self._size) <= FEW_POSITIONS and not self._settings.gradient_checkpointing
         if not plain:
             return 0
-        return self._heads(width, layer) * positions * other + width * (positions + other)
+        return self._heads(width) * positions * other + width * (positions + other)
 
     def _flops(self, layer: str, shape: Shape) -> float:
         if len(shape) == 1:
@@ -210,12 +215,13 @@ def _module(layer: str) -> str:
     return ""
 
 
-def _heads(config: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a function of width and layer
-    """How many heads attend at a width; diffusers' `attention_head_dim` means their number where that is not given."""
+def _heads(config: Mapping[str, Any]) -> Callable[[int], int]:
+    """How many heads attend at a width: diffusers' `attention_head_dim` is their number, for each block or for all."""
     told = config.get("num_attention_heads") or config.get("attention_head_dim") or 8
-    channels = list(config["block_out_channels"])
-    by_width = dict(zip(channels, told, strict=False)) if isinstance(told, list | tuple) else {}
-    return lambda width, _: by_width.get(width, told if isinstance(told, int) else 8)
+    if isinstance(told, int):
+        return lambda _: told
+    by_width: dict[int, int] = dict(zip(config["block_out_channels"], told, strict=False))
+    return lambda width: by_width.get(width, max(told))
 
 
 def _begins(name: str, beginnings: tuple[str, ...]) -> bool:
@@ -227,7 +233,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 def _trained_of_texts(shapes: Mapping[str, Shape], settings: TrainSettings) -> int:
-    if settings.method == "full" or settings.adapts == "full":
+    if _whole(settings):
         return sum(math.prod(shape) for shape in shapes.values())
     layers = [shape for name, shape in shapes.items() if name.endswith(tuple(f".{one}.weight" for one in TEXT_TARGETS))]
     return sum(settings.rank * sum(shape) for shape in layers)

@@ -27,6 +27,7 @@ def test_a_whole_run_fills_every_section(record):
         ("planted", {"planted"}),
         ("captions", {"captions"}),
         ("views", {"augmentation"}),
+        ("preflight", {"preflight"}),
         ("training", {"training"}),
         ("stable_loss", {"learning"}),
         ("evaluations", {"samples"}),
