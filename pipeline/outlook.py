@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import fused, learning, shards
+from pipeline.advice import Line
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.settings import Source
@@ -165,4 +166,4 @@ def words(found: dict[str, Any]) -> str:
 
 
 def _line(told: Mapping[str, str]) -> str:
-    return preflight.Line(**told).words
+    return Line(**told).words
