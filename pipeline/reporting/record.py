@@ -88,13 +88,11 @@ class AugmentedView:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One thing that was known before training."""
+    """One thing that was known before training, and what to do where it is amiss."""
 
     about: str
-    """memory, time, concept, cropping ..."""
     said: str
     advice: str = ""
-    """What to do where something is amiss."""
 
 
 @dataclass(frozen=True, slots=True)
