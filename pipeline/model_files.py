@@ -68,12 +68,12 @@ def locate(
         )
     elif path.is_file():
         raise ModelError(
-            "a single file is not read yet",
+            "a single file is unpacked before it is read",
             field=field,
             value=reference,
-            remedy="Convert it to a folder with diffusers: StableDiffusionPipeline.from_single_file, save_pretrained.",
+            remedy="Name it as base_model.id of a recipe, or unpack it: gesso weights convert FILE --to FOLDER.",
         )
-    elif is_id(reference):
+    elif is_id(reference) and path.suffix != ".safetensors":
         # the hub's client takes half a second to import, which no local model should cost
         from pipeline import hub
 
@@ -111,7 +111,7 @@ def weights_hash(folder: Path, part: str = "", *, untrained: bool = False) -> st
     for name in (part, families.tokenizer_of(part)) if part.startswith("text_encoder") else (part,):
         for path in sorted((folder / name).iterdir()):
             if any(path.match(one) for one in FILES) and not any(path.match(one) for one in unwanted):
-                whole.update(f"{name}/{path.name} {_hash(path)}\n".encode())
+                whole.update(f"{name}/{path.name} {file_hash(path)}\n".encode())
     return whole.hexdigest()
 
 
@@ -164,7 +164,8 @@ def _problem(folder: Path, part: str, untrained: str | None, field: str) -> str 
     return None
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file; of JSON, without formatting and keys that begin with _."""
     stat = path.stat()
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     if key not in _hashes:

@@ -112,13 +112,14 @@ def weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, value in inside.items():
             if match := re.fullmatch(r"(.*)self_attn\.q_proj\.(weight|bias)", name):
                 parts = [inside[f"{match[1]}self_attn.{one}_proj.{match[2]}"] for one in "qkv"]
-                found[theirs + _renamed(f"{match[1]}attn.in_proj_{match[2]}")] = torch.cat(parts)
+                found[theirs + renamed(f"{match[1]}attn.in_proj_{match[2]}")] = torch.cat(parts)
             elif not re.search(r"self_attn\.[kv]_proj|position_ids", name):
-                found[theirs + _renamed(name)] = value.contiguous()
+                found[theirs + renamed(name)] = value.contiguous()
     return found
 
 
-def _renamed(name: str) -> str:
+def renamed(name: str) -> str:
+    """A name within a tower as open_clip has it."""
     for ours, theirs in NAMES.items():
         name = name.replace(ours, theirs)
     return name

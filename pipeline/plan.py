@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline import atomic, augment, learning, model_files, plugins
 from pipeline.arrow import give_memory_back
 from pipeline.errors import DamagedError, InputError, RecipeError
+from pipeline.original import kinds, single
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools
@@ -78,6 +79,7 @@ def check(recipe: Recipe) -> None:
     plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
     plugins.find("methods", recipe.train.method, field="train.method")
     _check_columns(recipe)
+    _check_single(recipe)
     for model in _models(recipe):
         if not model.on_hub:
             model.locate()
@@ -100,6 +102,10 @@ def check_all(recipe: Recipe, steps: Collection[str] = ALL_STEPS) -> None:
     for model in _models(recipe):
         if model.step in steps:
             model.locate()
+            if kinds.is_file(model.reference):
+                from pipeline.original import unpack  # imports torch
+
+                unpack.checked(single.wanted(model.reference, prediction=model.prediction, config=model.config))
 
 
 @dataclass(frozen=True)
@@ -110,23 +116,44 @@ class _Model:
     part: str
     field: str
     untrained: str | None = None
+    prediction: str | None = None
+    config: str | None = None
 
     @property
     def on_hub(self) -> bool:
-        return model_files.is_id(self.reference) and self.reference != "starter" and not Path(self.reference).is_dir()
+        return model_files.is_id(self.reference) and self.reference != "starter" and not Path(self.reference).exists()
 
     def locate(self) -> None:
-        model_files.locate(self.reference, self.revision, part=self.part, untrained=self.untrained, field=self.field)
+        if kinds.is_file(self.reference) and self.part in model_files.COMPONENTS:
+            single.wanted(self.reference, prediction=self.prediction, config=self.config)
+        else:
+            model_files.locate(
+                self.reference, self.revision, part=self.part, untrained=self.untrained, field=self.field
+            )
 
 
 def _models(recipe: Recipe) -> list[_Model]:
     """The models that a recipe names, each with the first step that needs it; a captioner knows its own."""
     base = recipe.base_model
     part, untrained = learning.part(recipe), learning.untrained(recipe)
-    found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained)]
+    told = (base.prediction, base.config)
+    found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained, *told)]
     if (recipe.evaluate.prompts or recipe.evaluate.general_prompts) and part == "base":
         found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
     return found
+
+
+def _check_single(recipe: Recipe) -> None:
+    """See that what is told of a single file is told of one."""
+    base = recipe.base_model
+    for name, value in (("prediction", base.prediction), ("config", base.config)):
+        if value is not None and not kinds.is_file(base.id):
+            raise RecipeError(
+                "this is told of a single .safetensors file alone: a folder says so itself",
+                field=f"base_model.{name}",
+                value=value,
+                remedy="Leave it out, or name a single file as base_model.id.",
+            )
 
 
 def _check_columns(recipe: Recipe) -> None:

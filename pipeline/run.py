@@ -21,6 +21,7 @@ import yaml
 from pipeline import learning
 from pipeline.errors import DiskError, WorkspaceError
 from pipeline.manifest import Row, digest, read_table
+from pipeline.original import kinds, single
 from pipeline.recipe import Recipe, parse
 from pipeline.stage import StageStat, Tools
 from pipeline.training import epochs
@@ -74,6 +75,20 @@ class Run:
         return cls(workspace, run_id, parse(yaml.safe_load(path.read_text(encoding="utf-8"))))
 
     @property
+    def located(self) -> Recipe:
+        """The recipe with its base model as a folder: a single file is unpacked in the workspace, once.
+
+        Raises:
+            ModelError: the file is no whole base model.
+        """
+        base = self.recipe.base_model
+        if not kinds.is_file(base.id):
+            return self.recipe
+        place = single.ensure(base.id, self.workspace.bases, prediction=base.prediction, config=base.config)
+        told = base.model_copy(update={"id": str(place), "revision": None, "prediction": None, "config": None})
+        return self.recipe.model_copy(update={"base_model": told})
+
+    @property
     def folder(self) -> Path:
         """Where the run's files lie."""
         return self.workspace.runs / self.id
@@ -93,7 +108,7 @@ class Run:
         Raises:
             ModelError: the base model is not there and cannot be had.
         """
-        model = list(learning.hashes(self.recipe).values())
+        model = list(learning.hashes(self.located).values())
         trainset = self.json("trainset")
         settings = self.train.model_dump(mode="json", exclude=WITHOUT_EFFECT)
         return (

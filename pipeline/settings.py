@@ -209,12 +209,21 @@ class BaseModelRef(Part):
 
     id: str = Field(
         "starter",
-        description="starter, a folder, or a hub id; a diffusers model, for the methods clip and blip one of their own",
+        description="starter, a folder, a single .safetensors file, or a hub id; a diffusers model, for the methods "
+        "clip and blip one of their own",
     )
     revision: str | None = Field(None, description="commit of the hub model; needed for a hub id to be reproducible")
     scratch: bool = Field(
         default=False,
         description="begin with weights drawn from train.seed; config.json of what is trained gives its architecture",
+    )
+    prediction: Literal["epsilon", "v_prediction"] | None = Field(
+        None, description="what the UNet of a single file predicts, where the file does not say (Stable Diffusion 2)"
+    )
+    config: str | None = Field(
+        None,
+        description="for a single file of another architecture than the published ones: a folder as diffusers saves it "
+        "whose configurations and tokenizers it shares",
     )
 
 

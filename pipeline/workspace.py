@@ -6,6 +6,7 @@ decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
 trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
 trainings/<identity>/             checkpoints and weights
+bases/<digest>/                   base models that came as single files, unpacked
 tunings/<name>-<study>/           study.db, report.html, best.yaml
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
@@ -91,6 +92,11 @@ class Workspace:
     def runs(self) -> Path:
         """Folder of the runs, whose names sort by time."""
         return self.root / "runs"
+
+    @property
+    def bases(self) -> Path:
+        """Folder of the base models that came as single files."""
+        return self.root / "bases"
 
     @property
     def trainsets(self) -> Path:

@@ -228,7 +228,7 @@ class Evaluation:
 
     @cached_property
     def _base(self) -> list[Any]:
-        recipe = self._run.recipe
+        recipe = self._run.located
         hashes = learning.hashes(recipe)
         if learning.learns(recipe) == "unet":
             folder = learning.locate(recipe)

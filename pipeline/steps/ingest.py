@@ -23,7 +23,7 @@ def run(run: Run, tools: Tools) -> str:
     told = functools.partial(tools.progress, "ingest")
     for position, source in enumerate(run.recipe.sources):
         module = plugins.load("sources", source.kind, field=f"sources.{position}.kind")
-        source = priors.ensure(run.recipe, source, tools)
+        source = priors.ensure(run.located if source.painted else run.recipe, source, tools)
         rows += module.scan(source, position, run.workspace, on_read=read.append, progress=told)
     if len({row["origin"] for row in rows}) != len(rows):
         raise InputError(

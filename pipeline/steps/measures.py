@@ -23,7 +23,7 @@ from pipeline.trainset import views
 
 def samples(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> list[Row]:
     """A PNG for each row's `prompt` and `seed`, painted as the recipe says."""
-    recipe, base = run.recipe.evaluate, run.recipe.base_model
+    recipe, base = run.recipe.evaluate, run.located.base_model
     pipe = models.load_pipeline(
         base.id,
         revision=base.revision,
@@ -107,12 +107,12 @@ def values(run: Run, tools: Tools, model: Any, rows: Sequence[Row]) -> list[Row]
 
 def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401
     """The model that the run's method trains, as it is before: the base model's, or drawn from the seed."""
-    recipe, base = run.recipe, run.recipe.base_model
+    recipe, base = run.recipe, run.located.base_model
     seed = recipe.train.seed if base.scratch else None
     if learning.learns(recipe) == "unet":
         reads = learning.reads_captions(recipe)
         return models.load_painter(base.id, revision=base.revision, device=tools.device, seed=seed, reads=reads)
-    return models.load_trainable(learning.learns(recipe), learning.locate(recipe), device=tools.device, seed=seed)
+    return models.load_trainable(learning.learns(recipe), learning.locate(run.located), device=tools.device, seed=seed)
 
 
 def helpers(run: Run) -> tuple[Any, ...]:
@@ -121,14 +121,14 @@ def helpers(run: Run) -> tuple[Any, ...]:
         case "unet":
             return (load_scheduler(run),)
         case "clip" | "blip" as learns:
-            return (models.load_processor(learns, learning.locate(run.recipe)),)
+            return (models.load_processor(learns, learning.locate(run.located)),)
         case _:
             return ()
 
 
 def load_scheduler(run: Run) -> Any:  # noqa: ANN401
     """The noise schedule that the run's recipe trains and measures with."""
-    base = run.recipe.base_model
+    base = run.located.base_model
     return models.load_scheduler(base.id, revision=base.revision, zero_terminal_snr=run.recipe.train.zero_terminal_snr)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import advice, learning, plugins, stopping
+from pipeline.original import kinds
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps import preflight, trainset
@@ -118,13 +119,19 @@ def _named(run: Run) -> Callable[[str], str]:
 
 def _header(run: Run) -> dict[str, str]:
     """What the weights' file says of where they come from; no times, so that the same training says the same."""
-    base, learns = learning.locate(run.recipe), learning.learns(run.recipe)
-    own = learning.hashes(run.recipe)
+    base, learns = learning.locate(run.located), learning.learns(run.recipe)
+    own = learning.hashes(run.located)
     return {
         "gesso_trainset_digest": run.json("trainset")["digest"],
-        "gesso_base_model": run.recipe.base_model.id if run.recipe.base_model.id == "starter" else base.name,
+        "gesso_base_model": _base_name(run, base),
         f"gesso_base_{learns}_sha256": own[learns] if learns in own else own[""],
         **({"gesso_from_scratch": "True"} if run.recipe.base_model.scratch else {}),
         "gesso_recipe": run.recipe.name,
         "modelspec.title": run.recipe.name,
     }
+
+
+def _base_name(run: Run, folder: Path) -> str:
+    """What people call the base model: `starter`, or the name of its folder or file."""
+    named = run.recipe.base_model.id
+    return named if named == "starter" else Path(named).name if kinds.is_file(named) else folder.name

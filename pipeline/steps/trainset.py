@@ -101,8 +101,8 @@ def cached(run: Run, rows: list[Row], tools: Tools) -> dict[str, Stored]:
     Where text encoders are at work in each step there are no texts. For a family whose UNet is told how pictures were
     cut there are `crops`, too, of every row, and where a row has a mask, `masks`.
     """
-    base = run.recipe.base_model
-    folder = learning.locate(run.recipe)
+    base = run.located.base_model
+    folder = learning.locate(run.located)
     shared: dict[str, Any] = {"base": base.id, "revision": base.revision}
     params = latents.Params(buckets=run.recipe.buckets, **shared)
     moments = ensure(
@@ -154,7 +154,7 @@ def examples(run: Run, split: str, tools: Tools) -> "ParquetExamples":
     from pipeline.trainset.loader import ParquetExamples  # imports torch
 
     rows = [row for row in run.rows("views", READ) if row["split"] == split]
-    before, folder = len(tools.stats), learning.locate(run.recipe)
+    before, folder = len(tools.stats), learning.locate(run.located)
     stored = cached(run, rows, tools)
     del tools.stats[before:]  # nothing was computed here: the cache is full
     scale, shift = latent_scale(folder)

@@ -68,7 +68,7 @@ def identity(run: Run) -> str:
     searched = {ranges.name(path) for path in tune.ranges}
     stays = run.train.model_dump(mode="json", exclude=searched | WITHOUT_EFFECT)
     asked = tune.model_dump(mode="json", exclude={"trials"})
-    model = list(learning.hashes(run.recipe).values())
+    model = list(learning.hashes(run.located).values())
     return digest([trainset["digest"], trainset["encoded"], stays, asked, model])
 
 

@@ -1,0 +1,82 @@
+"""The parts of a base model's folder: their configurations, and their weights by published names."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline import families, model_files
+
+WEIGHTS = {"unet": "diffusion_pytorch_model.safetensors", "vae": "diffusion_pytorch_model.safetensors"}
+"""Names of weights by part; text encoders have transformers'."""
+TEXT_WEIGHTS = "model.safetensors"
+TEXT_MODEL, PROJECTION = "text_model.", "text_projection."
+"""What names of a text encoder's parameters begin with in published files."""
+
+
+def published(name: str, part: str) -> str:
+    """A parameter's name in published files: transformers 5 itself leaves out `text_model` around a lone encoder."""
+    inside = part.startswith("text_encoder") and not name.startswith((TEXT_MODEL, PROJECTION))
+    return f"{TEXT_MODEL}{name}" if inside else name
+
+
+def of(folder: Path) -> tuple[str, ...]:
+    """The parts that hold weights."""
+    return ("unet", "vae", *families.of(folder).text_encoders)
+
+
+def config(folder: Path, part: str) -> dict[str, Any]:
+    """A part's configuration."""
+    return dict(json.loads((folder / part / "config.json").read_text(encoding="utf-8")))
+
+
+class Tensors(Mapping[str, Tensor]):
+    """Tensors of one or several files by name, each read when it is asked for."""
+
+    def __init__(self, places: Mapping[str, tuple[Any, str]]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Tensor:
+        file, stored = self._places[name]
+        found: Tensor = file.get_tensor(stored)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@contextmanager
+def opened(*paths: Path) -> Iterator[Tensors]:
+    """The tensors of files for the length of a with-block."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(safe_open(path, "pt")) for path in paths]
+        yield Tensors({name: (file, name) for file in files for name in file.keys()})  # noqa: SIM118 - no mapping
+
+
+@contextmanager
+def weights(folder: Path, part: str) -> Iterator[Tensors]:
+    """A part's tensors, also where they are spread over several files."""
+    wanted = [
+        path
+        for path in sorted((folder / part).glob("*.safetensors"))
+        if not any(path.match(one) for one in model_files.UNWANTED)
+    ]
+    with ExitStack() as stack:
+        files = [stack.enter_context(safe_open(path, "pt")) for path in wanted]
+        yield Tensors({published(name, part): (file, name) for file in files for name in file.keys()})  # noqa: SIM118
+
+
+def write(folder: Path, part: str, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:
+    """Write a part's weights into a folder that is being made."""
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    save_file(
+        dict(tensors), folder / part / WEIGHTS.get(part, TEXT_WEIGHTS), metadata={"format": "pt", **(header or {})}
+    )
