@@ -58,6 +58,8 @@ def wanted(reference: str, *, prediction: str | None = None, config: str | None 
             remedy="Set it: v_prediction for 2.0 and 2.1 at 768 pixels, epsilon for 2.0-base and 2.1-base; or put the "
             f"model's configuration beside it as {path.stem}.yaml.",
         )
+    if like is None and found.kind is kinds.SD2 and chosen == "v_prediction":
+        configs = {**configs, "unet": {**configs["unet"], "sample_size": 96}}  # those models were made for 768 pixels
     return Wanted(path, found.kind, chosen, found.zero_terminal_snr, configs, like)
 
 

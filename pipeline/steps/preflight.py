@@ -42,7 +42,7 @@ def of_run(run: Run, *, device: str) -> list[Line]:
     captions = {row["sample_id"]: row["caption"] for row in learned}
     used = _used(run, sorted(set(captions.values())))
     return [
-        *of_recipe(recipe, settings, device=device),
+        *of_recipe(run.located, settings, device=device),
         *advice.concepts(_concepts(recipe, train, origins), settings),
         advice.crops({names[one]: pair for one, pair in sides.items()}, recipe.buckets),
         *advice.cut_captions({names[one]: used[caption] for one, caption in captions.items() if caption in used}),
@@ -148,9 +148,9 @@ def _used(run: Run, captions: Sequence[str]) -> dict[str, int]:
     """Tokens of each caption, where they were read for the training set."""
     if not learning.reads_latents(run.recipe) or learning.reads_captions(run.recipe):
         return {}
-    base = run.recipe.base_model
+    base = run.located.base_model
     params = texts.Params(base=base.id, revision=base.revision)
-    named = fingerprint(texts, params, text_hash(learning.locate(run.recipe)))
+    named = fingerprint(texts, params, text_hash(learning.locate(run.located)))
     folder = run.workspace.table_folder("texts", named, cache=True)
     wanted = requests_of([{"caption": one} for one in captions], texts.KEY, texts.READS)
     if not shards.requests(folder, texts.KEY).issuperset(wanted):

@@ -1,5 +1,7 @@
 """Held against diffusers' own conversion of single files, on the published architectures without a byte of memory."""
 
+import functools
+
 import pytest
 import torch
 from diffusers.loaders import single_file_utils as diffusers_own
@@ -11,8 +13,14 @@ from pipeline.original.slots import Slot
 PARTS = [(kind, part) for kind in kinds.KINDS for part in ("unet", "vae", *kind.texts)]
 
 
-def of(kind, part):
+@functools.cache
+def made(number):
+    kind, part = PARTS[number]
     return slots.of_part(kind, part, kind.published[part])
+
+
+def of(kind, part):
+    return made(PARTS.index((kind, part)))
 
 
 def empty(found):
