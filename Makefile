@@ -40,6 +40,8 @@ check: setup ## Check style, types and who imports whom
 lock: $(UV) ## Pin what pyproject.toml asks for, keeping present pins (ARGS=--upgrade for new ones)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra dev pyproject.toml -o requirements.lock $(ARGS)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--overrides pipeline/lavis/overrides.in pipeline/lavis/requirements.in -o pipeline/lavis/requirements.lock $(ARGS)
 
 benchmarks: setup .benchmarks/.installed ## Run every benchmark, one after the other, with peers in .benchmarks
 	@for file in $(BENCHMARKS); do .venv/bin/python $$file $(ARGS) || exit 1; done

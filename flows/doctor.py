@@ -43,7 +43,7 @@ def examine(place: Path, *, deep: bool = False) -> list[Finding]:
     found = [_python(), *_packages(), _pair(), *_folder("workspace", place)]
     if not ready(found):
         return [*found, Finding("the rest", "note", "not looked at yet", "Mend the above, then look again.")]
-    return [*found, *_cache(), *_starter(deep=deep), _device(deep=deep), _prefect(deep=deep), _hub()]
+    return [*found, *_cache(), *_starter(deep=deep), _lavis(), _device(deep=deep), _prefect(deep=deep), _hub()]
 
 
 def report(found: list[Finding]) -> dict[str, Any]:
@@ -153,6 +153,14 @@ def _starter(*, deep: bool) -> Iterator[Finding]:
         yield Finding("starter models", "problem", str(error), "Get the project again: they come with it.")
     else:
         yield Finding("starter models", "ok", "loaded" if deep else "present")
+
+
+def _lavis() -> Finding:
+    """The environment that the captioner lavis runs in, which nothing else needs."""
+    from pipeline.lavis import environment
+
+    now = environment.state()
+    return Finding("lavis", "ok" if now.name == "ready" else "note", now.found, now.remedy)
 
 
 def _device(*, deep: bool) -> Finding:

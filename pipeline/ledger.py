@@ -24,7 +24,7 @@ STATES = (
 )
 STAYED = ("kept", "held_out")
 """The states of files that did not leave."""
-STAGES = ("ingest", "rights", "person", "quality", "dedup", "review")
+STAGES = ("ingest", "rights", "person", "quality", "dedup", "caption", "review")
 """The order in which files can leave."""
 
 LEDGER = pa.schema(

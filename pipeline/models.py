@@ -38,6 +38,7 @@ from transformers.utils import logging as transformers_logging
 
 from pipeline import families
 from pipeline.errors import ModelError, RecipeError
+from pipeline.lavis import client as lavis
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
 from pipeline.training.painter import Painter, Reader, TextEncoders
@@ -248,6 +249,7 @@ def release() -> None:
     """Let go of the models that are kept, to make room for a training."""
     for kept in (_vae, _text_encoder, _clip, _blip):
         kept.cache_clear()
+    lavis.release()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -33,3 +33,22 @@ def sdxl(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bases") / "sdxl"
     write(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def lavis():
+    """The Python of LAVIS's environment, built where it is not there; where it cannot be, tests skip, but not in CI."""
+    from filelock import FileLock
+
+    from pipeline.errors import GessoError
+    from pipeline.lavis import environment
+
+    with FileLock(f"{environment.HOME}.tests.lock"):
+        if environment.state().name != "ready":
+            try:
+                environment.install(say=print)
+            except GessoError as error:
+                if "CI" in os.environ:
+                    raise
+                pytest.skip(str(error))
+    return environment.python()

@@ -28,6 +28,7 @@ ENDLESS = {
     "gesso review serve": "serves until it is stopped (tests/flows/test_review_page.py)",
     "gesso demo": "takes minutes (tests/flows/test_demo.py)",
     "gesso starter build": "takes hours (tests/starter/test_build.py)",
+    "gesso lavis install": "takes a minute (tests/conftest.py does it, where it must)",
     "gesso doctor --deep": "starts a server (tests/flows/test_doctor.py)",
     "prefect server start": "serves until it is stopped",
     "make": "installs; its targets are looked up",

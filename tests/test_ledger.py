@@ -43,6 +43,7 @@ def test_the_funnel_counts_down_to_what_stayed():
         ("person", 7, {"dropped_by_person": 1}),
         ("quality", 6, {"rejected": 2}),
         ("dedup", 4, {"duplicate": 1}),
+        ("caption", 3, {}),
         ("review", 3, {"awaiting_review": 1}),
     ]
 

@@ -15,7 +15,8 @@ It may have one function more, which is then called instead:
 
     propose(rows, params, *, device, say) -> list[list[str]]    several captions a row, best first; none is fine
 
-`say` takes a sentence for people, such as that memory ran out.
+`say` takes a sentence for people, such as that memory ran out. Where a captioner fails with a picture it gives a
+PictureError in the place of its caption, or of its captions.
 
 `pixels` are the picture's canonical pixels: height x width x 3 bytes, RGB.
 """

@@ -60,9 +60,16 @@ class Captioning:
 
     def _made(self, rows: Sequence[Row], params: BaseModel, tools: Tools) -> list[dict[str, Any]]:
         if self.ADDS is BODY:
-            return [{"caption__body": body} for body in self.captioner.caption(rows, params, device=tools.device)]
+            bodies = self.captioner.caption(rows, params, device=tools.device)
+            return [_error(one) or {"caption__body": one} for one in bodies]
         found = self.captioner.propose(rows, params, device=tools.device, say=tools.say)
-        return [{"caption__body": next(iter(texts), ""), "caption__others": texts[1:]} for texts in found]
+        return [
+            _error(texts) or {"caption__body": next(iter(texts), ""), "caption__others": texts[1:]} for texts in found
+        ]
+
+
+def _error(made: object) -> dict[str, Any]:
+    return {"error": str(made)} if isinstance(made, PictureError) else {}
 
 
 def run(run: Run, tools: Tools) -> str:

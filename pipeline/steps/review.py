@@ -59,6 +59,8 @@ def rows_of(run: Run) -> list[ReviewRow]:
 def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     """Save the table `reviewed`, and mark in the ledger who leaves here: the undecided, and what was dropped by now.
 
+    So does a picture that the captioner failed with, as long as nobody has given it a caption.
+
     Done again after more was decided, it lets back in whom it had marked before.
 
     Raises:
@@ -69,8 +71,10 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     undecided = set(gate.undecided(rows, rule))
     dropped = {row.sample_id for row in rows if row.verdict == "drop"}
     rows = [row for row in rows if row.sample_id not in dropped]
+    errors = {row["sample_id"]: row["error"] for row in run.rows("captions", ("sample_id", "error")) if row["error"]}
+    failed = {row.sample_id: errors[row.sample_id] for row in rows if row.sample_id in errors and not row.decided}
     run.save("reviewed", table_of([_plain(row) for row in rows], REVIEWED))
-    _mark(run, undecided, dropped)
+    _mark(run, undecided, dropped, failed)
     if undecided and rule.undecided == "wait":
         raise AwaitingReview(
             f"{len(undecided)} of {len(rows)} captions wait for a person (review.require: {rule.require}). "
@@ -81,19 +85,22 @@ def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)
     return f"{decided} of {len(rows)} captions decided by people, {len(undecided)} left out"
 
 
-def _mark(run: Run, undecided: set[str], dropped: set[str]) -> None:
+def _mark(run: Run, undecided: set[str], dropped: set[str], failed: dict[str, str]) -> None:
     kept = run.rows("kept", ("sample_id", "split"))
     states = {row["sample_id"]: "held_out" if row["split"] == "held_out" else "kept" for row in kept}
     rows = run.rows("ledger")
     for row in rows:
-        if row["stage"] == "review":
-            row.update(state=states[row["sample_id"]], stage=None, reason=None)
+        if row["stage"] in ("caption", "review"):
+            row.update(state=states[row["sample_id"]], stage=None, reason=None, value=None)
         if row["state"] not in ledger.STAYED:
             continue
         if row["sample_id"] in dropped:
             row.update(state="dropped_by_person", stage="review", reason="dropped in review")
         elif row["sample_id"] in undecided:
             row.update(state="awaiting_review", stage="review", reason="undecided caption")
+        elif row["sample_id"] in failed:
+            reason, _, detail = failed[row["sample_id"]].partition(": ")
+            row.update(state="quarantined", stage="caption", reason=reason, value=detail)
     ledger.check(rows, run.rows("origins", ("origin",)))
     run.save("ledger", table_of(rows, ledger.LEDGER))
 

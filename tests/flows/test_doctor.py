@@ -157,3 +157,11 @@ def test_the_deep_look_starts_prefects_server(monkeypatch):
 
     with temporary_settings(set_defaults={PREFECT_API_URL: None}):
         assert doctor._prefect(deep=True).found.endswith("its server starts")
+
+
+def test_lavis_is_looked_at_and_prevents_nothing(tmp_path, monkeypatch):
+    from pipeline.lavis import environment
+
+    monkeypatch.setattr(environment, "_wanted", lambda: {"torch": "of another machine"})
+    found = of(doctor.examine(tmp_path), "lavis")
+    assert (found.state, "gesso lavis install" in found.remedy) == ("note", True)

@@ -2,7 +2,9 @@ import pytest
 
 from pipeline import ledger
 from pipeline.errors import AwaitingReview
+from pipeline.manifest import table_of
 from pipeline.steps import review
+from pipeline.steps.caption import CAPTIONS
 from pipeline.steps.select import load_kept
 
 BEFORE = ("ingest", "measure", "select", "caption")
@@ -133,3 +135,22 @@ def test_a_persons_caption_stands_over_another_captioner(captioned, begun):
     assert (row["caption"], row["source"], row["decided"]) == ("a person's own words", "person", True)
     assert row["proposed"] != row["caption"]
     assert made.named("reviewed")["09.png"]["source"] == "blip starter"
+
+
+def test_a_picture_that_the_captioner_failed_with_leaves_until_a_person_captions_it(captioned):
+    made = captioned()
+    rows = made.run.rows("captions")
+    lost = made.named("captions")["03.png"]["sample_id"]
+    for row in rows:
+        if row["sample_id"] == lost:
+            row.update(body="", error="timeout: no answer within 60 s")
+    made.run.save("captions", table_of(rows, CAPTIONS))
+    before = made.ledger["03.png"]
+    made.go("review")
+    left = made.ledger["03.png"]
+    assert (left["state"], left["stage"], left["reason"]) == ("quarantined", "caption", "timeout")
+    assert left["value"] == "no answer within 60 s"
+    assert {name for name, row in made.ledger.items() if row["stage"] == "caption"} == {"03.png"}
+    made.decide("03.png", caption="a dog")
+    made.go("review")
+    assert made.ledger["03.png"] == before

@@ -44,3 +44,12 @@ def test_doctor_tells_a_person_and_a_script(gesso, tmp_path):
     (tmp_path / "file").write_text("mine")
     told = gesso("doctor", "-w", "file/w")
     assert (told.exit_code, told.stdout.splitlines()[-1]) == (1, "1 to mend before a run")
+
+
+def test_lavis_that_cannot_be_installed_is_told_in_a_sentence(gesso, monkeypatch):
+    from pipeline.lavis import environment
+
+    monkeypatch.setattr(environment, "PYTHON", (3, 0))
+    refused = gesso("lavis", "install")
+    assert refused.exit_code == 2
+    assert "caption.captioner: LAVIS has no packages for Python 3" in refused.stderr
