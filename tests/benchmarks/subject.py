@@ -42,12 +42,21 @@ SHOWN = 8
 """Pictures in a row of the grid."""
 MOST_LOST = 0.05
 """Of the prompts without the trigger, that may lose an attribute."""
-PROMPTS, PRIORS = 100, 96
+PROMPTS, PRIORS = 100, 192
 TRIGGER, WORD = "sks", "<sks>"
 INSIDE = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"]
 SHARED: dict[str, Any] = {"batch_size": 8, "rank": 8, "target_modules": INSIDE}
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
+    "lora-replay": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
+    "lora-replay-gentle": {"method": "lora", "steps": 300, "learning_rate": 5e-4},
+    "lora-gentle": {"method": "lora", "steps": 300, "learning_rate": 3e-4},
+    "lora-words": {
+        "method": "lora",
+        "steps": 300,
+        "learning_rate": 2e-3,
+        "target_modules": ["attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0"],
+    },
     "lora-text": {"method": "lora", "steps": 300, "learning_rate": 1e-3, "text_encoder": True},
     "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3},
     "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3, "prior_weight": 0.0},
@@ -79,6 +88,9 @@ def recipe(photos: Path, subject: str, method: str, steps: int | None) -> Recipe
         known = [wording.caption(scene.scene(number, held_out=False), seed=number) for number in range(PRIORS)]
         painted = {"prompts": known, "count": PRIORS, "guidance": quality.GUIDANCE, "steps": quality.STEPS}
         sources.append({**shared, "path": str(photos.parent / "class"), "role": "prior", "painted": painted})
+    if "replay" in method:
+        draw_known(photos.parent / "known")
+        sources.append({**shared, "path": str(photos.parent / "known"), "role": "prior"})
     chosen = {**SHARED, **METHODS[method], **({"steps": steps} if steps else {})}
     every = chosen["steps"]
     return parse(
@@ -95,6 +107,15 @@ def recipe(photos: Path, subject: str, method: str, steps: int | None) -> Recipe
             "evaluate": {"prompts": [f"{name_of(method, subject)} on a blue background"], "seeds": [1]},
         }
     )
+
+
+def draw_known(folder: Path) -> None:
+    """Draw pictures of what the base model was taught, captioned, for the training to go on with."""
+    folder.mkdir()
+    for number in range(PRIORS):
+        drawn = pictures.picture(number, held_out=False)
+        Image.fromarray(drawn.pixels).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"{drawn.caption}\n", encoding="utf-8")
 
 
 def train(root: Path, subject: str, method: str, count: int, steps: int | None) -> tuple[models.Painter, float]:

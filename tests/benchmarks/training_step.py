@@ -65,8 +65,8 @@ def large() -> UNet2DConditionModel:
     )
 
 
-def trainset(folder: Path, side: int) -> ParquetExamples:
-    """Drawn pictures of `side` pixels with their captions, encoded by the starter into shards."""
+def trainset(folder: Path, side: int, prefix: str = "") -> ParquetExamples:
+    """Drawn pictures of `side` pixels with their captions after a prefix, encoded by the starter into shards."""
     tools, rows = Tools(Workspace.create(folder)), []
     for seed in range(PICTURES):
         drawn = picture(seed, side=side)
@@ -78,7 +78,7 @@ def trainset(folder: Path, side: int) -> ParquetExamples:
                 "pixel_id": pixel_id,
                 "view": 0,
                 "transforms": "[]",
-                "caption": drawn.caption,
+                "caption": f"{prefix}{drawn.caption}",
                 "repeats": 1,
             }
         )
