@@ -3,11 +3,13 @@
 python tests/benchmarks/subject.py [--method lora] [--subject robot] [--pictures 8] [--steps N] [--grid FILE] [--record]
 
 The subject is in no training of the starter models. A recipe trains on a few drawn pictures of it, captioned `a sks
-robot <place> on <ground>`. Before and after, the same prompts are painted with the same seeds: `gain` is the share of
-pictures of `a sks robot ...` in which the judge sees the subject; `cost` is, for held-out prompts without the trigger,
-the share that shows each attribute that is asked for. Differences are after minus before with their 95 % interval,
-paired by prompt. The grid shows what was learned from, then some prompts with the trigger before and after, then some
-without before and after. About 6 minutes on two cores.
+robot <place> on <ground>`; with some methods (REPLAYS) it learns from captioned pictures of what the base knew, too,
+and with dreambooth from class pictures that the base paints. Before and after, the same prompts are painted with the
+same seeds: `gain` is the share of pictures of `a sks robot ...` in which the judge sees the subject; `cost` is, for
+held-out prompts without the trigger, the share that shows each attribute that is asked for, `same` the share of their
+pictures that not a bit of has changed. Differences are after minus before with their 95 % interval, paired by prompt.
+The grid shows what was learned from, then some prompts with the trigger before and after, then some without before and
+after. About 6 minutes on two cores.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import os
 import platform
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -45,22 +47,21 @@ MOST_LOST = 0.05
 PROMPTS, PRIORS = 100, 192
 TRIGGER, WORD = "sks", "<sks>"
 INSIDE = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"]
-SHARED: dict[str, Any] = {"batch_size": 8, "rank": 8, "target_modules": INSIDE}
+SHARED: dict[str, Any] = {
+    "batch_size": 8,
+    "rank": 8,
+    "target_modules": INSIDE,
+    "caption_dropout": 0.1,
+    # as the base was trained (datasets/starter-painter.yaml)
+    "timestep_sampling": "logit_normal",
+    "logit_mean": 0.4,
+}
 METHODS: dict[str, dict[str, Any]] = {
-    "lora": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
-    "lora-replay": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
-    "lora-replay-gentle": {"method": "lora", "steps": 300, "learning_rate": 5e-4},
-    "lora-gentle": {"method": "lora", "steps": 300, "learning_rate": 3e-4},
-    "lora-words": {
-        "method": "lora",
-        "steps": 300,
-        "learning_rate": 2e-3,
-        "target_modules": ["attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0"],
-    },
-    "lora-text": {"method": "lora", "steps": 300, "learning_rate": 1e-3, "text_encoder": True},
-    "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3},
-    "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3, "prior_weight": 0.0},
-    "dreambooth-full": {"method": "dreambooth", "adapts": "full", "steps": 300, "learning_rate": 1e-4},
+    "lora": {"method": "lora", "steps": 300, "learning_rate": 7e-4},
+    "lora-alone": {"method": "lora", "steps": 300, "learning_rate": 7e-4},
+    "lora-text": {"method": "lora", "steps": 300, "learning_rate": 7e-4, "text_encoder": True},
+    "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 7e-4},
+    "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 7e-4, "prior_weight": 0.0},
     "full": {"method": "full", "steps": 300, "learning_rate": 1e-4, "warmup_steps": 20},
     "textual-inversion": {
         "method": "textual_inversion",
@@ -72,6 +73,8 @@ METHODS: dict[str, dict[str, Any]] = {
     },
 }
 """Settings of `train` by the name of what is tried."""
+REPLAYS = ("lora", "lora-text", "full")
+"""Those beside which captioned pictures of what the base model knew are learned from, too."""
 
 
 def name_of(method: str, subject: str) -> str:
@@ -88,7 +91,7 @@ def recipe(photos: Path, subject: str, method: str, steps: int | None) -> Recipe
         known = [wording.caption(scene.scene(number, held_out=False), seed=number) for number in range(PRIORS)]
         painted = {"prompts": known, "count": PRIORS, "guidance": quality.GUIDANCE, "steps": quality.STEPS}
         sources.append({**shared, "path": str(photos.parent / "class"), "role": "prior", "painted": painted})
-    if "replay" in method:
+    if method in REPLAYS:
         draw_known(photos.parent / "known")
         sources.append({**shared, "path": str(photos.parent / "known"), "role": "prior"})
     chosen = {**SHARED, **METHODS[method], **({"steps": steps} if steps else {})}
@@ -139,19 +142,29 @@ def train(root: Path, subject: str, method: str, count: int, steps: int | None) 
     return learned.load(measures.load_base(made, tools), folder), time.monotonic() - began
 
 
-def seen(pipe: Any, seer: judge.Judge, subject: str, called: str) -> tuple[dict[str, list[float]], list[Pixels]]:
-    """Whether the judge sees what each prompt asks for: the subject, and without the trigger each attribute.
+@dataclass(frozen=True)
+class Seen:
+    """What was painted with the trigger and without, and whether the judge sees what was asked for, by attribute."""
 
-    Beside it some of the pictures, with the trigger and without.
-    """
+    found: dict[str, list[float]]
+    named: list[Pixels]
+    others: list[Pixels]
+
+    def some(self) -> list[list[Pixels]]:
+        """A row of the pictures with the trigger, and one of those without."""
+        return [self.named[:: len(self.named) // SHOWN][:SHOWN], self.others[:SHOWN]]
+
+
+def look(pipe: Any, seer: judge.Judge, subject: str, called: str) -> Seen:
+    """Paint the prompts, and let the judge look for the subject and, without the trigger, for each attribute."""
     asked = [
         f"{called} {place} on a {color} background"
         for place in PLACES
         for color in COLORS
         if color not in ("orange", "gray")  # "an orange"; the robot's own colour
     ]
-    painted = quality.paint_prompts(pipe, asked)
-    shown = seer.look(painted)
+    named = quality.paint_prompts(pipe, asked)
+    shown = seer.look(named)
     found = {"subject": [float(one["shape"] == subject) for one in shown]}
     scenes = quality.held_out(1, PROMPTS)
     others = quality.paint(pipe, scenes)
@@ -159,13 +172,13 @@ def seen(pipe: Any, seer: judge.Judge, subject: str, called: str) -> tuple[dict[
         truth = judge.truth(one)
         for name in quality.ALONE:
             found.setdefault(name, []).append(float(truth[name] == said[name]))
-    return found, [*painted[:: len(painted) // SHOWN][:SHOWN], *others[:SHOWN]]
+    return Seen(found, named, others)
 
 
-def save_grid(path: Path, subject: str, before: list[Pixels], after: list[Pixels]) -> None:
+def save_grid(path: Path, subject: str, before: Seen, after: Seen) -> None:
     """Rows of pictures: learned from, with the trigger before and after, without before and after."""
     learned = [pictures.subject(subject, 500 + number).pixels for number in range(SHOWN)]
-    rows = [learned, before[:SHOWN], after[:SHOWN], before[SHOWN:], after[SHOWN:]]
+    rows = [learned, *(row for pair in zip(before.some(), after.some(), strict=True) for row in pair)]
     whole = np.concatenate([np.concatenate([resized(one) for one in row], axis=1) for row in rows])
     Image.fromarray(whole).save(path, optimize=True)
 
@@ -190,17 +203,17 @@ def main() -> None:
     called = name_of(asked.method, asked.subject)
     with tempfile.TemporaryDirectory() as root:
         painter, seconds = train(Path(root), asked.subject, asked.method, asked.pictures, asked.steps)
-        before, some = seen(models.load_pipeline("starter"), seer, asked.subject, called)
-        after, others = seen(models.load_pipeline("starter", painter=painter), seer, asked.subject, called)
+        before = look(models.load_pipeline("starter"), seer, asked.subject, called)
+        after = look(models.load_pipeline("starter", painter=painter), seer, asked.subject, called)
     if asked.grid:
-        save_grid(asked.grid, asked.subject, some, others)
+        save_grid(asked.grid, asked.subject, before, after)
     compared: dict[str, Any] = {
         name: {
-            "before": round(sum(before[name]) / len(before[name]), 3),
-            "after": round(sum(after[name]) / len(after[name]), 3),
-            **{key: round(value, 3) for key, value in asdict(bootstrap.paired(before[name], after[name])).items()},
+            "before": round(sum(one) / len(one), 3),
+            "after": round(sum(after.found[name]) / len(one), 3),
+            **{key: round(value, 3) for key, value in asdict(bootstrap.paired(one, after.found[name])).items()},
         }
-        for name in before
+        for name, one in before.found.items()
     }
     told = {
         "name": "subject",
@@ -211,6 +224,7 @@ def main() -> None:
         "settings": METHODS[asked.method] | ({"steps": asked.steps} if asked.steps else {}),
         "gain": compared.pop("subject"),
         "cost": compared,
+        "same": sum(np.array_equal(*pair) for pair in zip(before.others, after.others, strict=True)) / PROMPTS,
         "most_lost": MOST_LOST,
         "within": all(one["difference"] >= -MOST_LOST for one in compared.values()),
         "seconds": round(seconds, 1),
