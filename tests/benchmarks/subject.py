@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,11 @@ SHARED: dict[str, Any] = {
     "logit_mean": 0.4,
 }
 METHODS: dict[str, dict[str, Any]] = {
-    "lora": {"method": "lora", "steps": 300, "learning_rate": 7e-4},
-    "lora-alone": {"method": "lora", "steps": 300, "learning_rate": 7e-4},
-    "lora-text": {"method": "lora", "steps": 300, "learning_rate": 7e-4, "text_encoder": True},
-    "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 7e-4},
-    "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 7e-4, "prior_weight": 0.0},
+    "lora": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
+    "lora-alone": {"method": "lora", "steps": 300, "learning_rate": 1e-3},
+    "lora-text": {"method": "lora", "steps": 300, "learning_rate": 1e-3, "text_encoder": True},
+    "dreambooth": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3},
+    "dreambooth-without": {"method": "dreambooth", "steps": 300, "learning_rate": 1e-3, "prior_weight": 0.0},
     "full": {"method": "full", "steps": 300, "learning_rate": 1e-4, "warmup_steps": 20},
     "textual-inversion": {
         "method": "textual_inversion",
@@ -188,6 +189,61 @@ def resized(picture: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(picture).resize((96, 96), Image.Resampling.LANCZOS))
 
 
+@cache
+def untrained(subject: str, called: str) -> Seen:
+    """What the base paints."""
+    return look(models.load_pipeline("starter"), seer(), subject, called)
+
+
+@cache
+def seer() -> judge.Judge:
+    """The starter's judge."""
+    return judge.load(locate("starter").parent / "judge")
+
+
+def measure(
+    method: str, subject: str = "robot", *, count: int = 8, steps: int | None = None, grid: Path | None = None
+) -> dict[str, Any]:
+    """Train and look; the record, with its grid written where one is asked for."""
+    called = name_of(method, subject)
+    with tempfile.TemporaryDirectory() as root:
+        painter, seconds = train(Path(root), subject, method, count, steps)
+        before = untrained(subject, called)
+        after = look(models.load_pipeline("starter", painter=painter), seer(), subject, called)
+    if grid:
+        save_grid(grid, subject, before, after)
+    compared: dict[str, Any] = {
+        name: {
+            "before": round(sum(one) / len(one), 3),
+            "after": round(sum(after.found[name]) / len(one), 3),
+            **{key: round(value, 3) for key, value in asdict(bootstrap.paired(one, after.found[name])).items()},
+        }
+        for name, one in before.found.items()
+    }
+    return {
+        "name": "subject",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "method": method,
+        "subject": subject,
+        "pictures": count,
+        "settings": METHODS[method] | ({"steps": steps} if steps else {}),
+        "gain": compared.pop("subject"),
+        "cost": compared,
+        "same": sum(np.array_equal(*pair) for pair in zip(before.others, after.others, strict=True)) / PROMPTS,
+        "most_lost": MOST_LOST,
+        "within": all(one["difference"] >= -MOST_LOST for one in compared.values()),
+        "seconds": round(seconds, 1),
+        "versions": {name: metadata.version(name) for name in ("torch", "diffusers", "peft", "gesso")},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def record(found: dict[str, Any]) -> None:
+    """Append to the kept records."""
+    with (ROOT / "reports" / "benchmarks" / "subject.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(found) + "\n")
+
+
 def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -198,44 +254,10 @@ def main() -> None:
     parser.add_argument("--grid", type=Path, help="where to write pictures, as PNG")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/subject.jsonl")
     asked = parser.parse_args()
-    base = locate("starter")
-    seer = judge.load(base.parent / "judge")
-    called = name_of(asked.method, asked.subject)
-    with tempfile.TemporaryDirectory() as root:
-        painter, seconds = train(Path(root), asked.subject, asked.method, asked.pictures, asked.steps)
-        before = look(models.load_pipeline("starter"), seer, asked.subject, called)
-        after = look(models.load_pipeline("starter", painter=painter), seer, asked.subject, called)
-    if asked.grid:
-        save_grid(asked.grid, asked.subject, before, after)
-    compared: dict[str, Any] = {
-        name: {
-            "before": round(sum(one) / len(one), 3),
-            "after": round(sum(after.found[name]) / len(one), 3),
-            **{key: round(value, 3) for key, value in asdict(bootstrap.paired(one, after.found[name])).items()},
-        }
-        for name, one in before.found.items()
-    }
-    told = {
-        "name": "subject",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "method": asked.method,
-        "subject": asked.subject,
-        "pictures": asked.pictures,
-        "settings": METHODS[asked.method] | ({"steps": asked.steps} if asked.steps else {}),
-        "gain": compared.pop("subject"),
-        "cost": compared,
-        "same": sum(np.array_equal(*pair) for pair in zip(before.others, after.others, strict=True)) / PROMPTS,
-        "most_lost": MOST_LOST,
-        "within": all(one["difference"] >= -MOST_LOST for one in compared.values()),
-        "seconds": round(seconds, 1),
-        "versions": {name: metadata.version(name) for name in ("torch", "diffusers", "peft", "gesso")},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-    line = json.dumps(told)
-    print(line)  # noqa: T201 (the benchmark's result)
+    found = measure(asked.method, asked.subject, count=asked.pictures, steps=asked.steps, grid=asked.grid)
+    print(json.dumps(found))  # noqa: T201 (the benchmark's result)
     if asked.record:
-        with (ROOT / "reports" / "benchmarks" / "subject.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        record(found)
 
 
 if __name__ == "__main__":
