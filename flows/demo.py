@@ -18,7 +18,7 @@ from pipeline.run import Run
 from pipeline.starter import collection
 from pipeline.starter.defects import GOOD, Truth
 
-EVERY = 150
+EVERY = 120
 READ = 3
 """The demo's reviewer reads the flagged captions and every third."""
 ABOUT = (
@@ -59,9 +59,12 @@ def recipe(folder: Path) -> Recipe:
                 "rank": 16,
                 "target_modules": ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"],
                 "steps": 3 * EVERY,
-                "batch_size": 16,
+                "batch_size": 8,
                 "learning_rate": 3e-3,
                 "caption_dropout": 0.1,
+                # as the base was trained
+                "timestep_sampling": "logit_normal",
+                "logit_mean": 0.4,
                 "checkpoint_every": EVERY,
             },
             "evaluate": {
