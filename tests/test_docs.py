@@ -221,6 +221,7 @@ JSON = {
     "gesso ledger": "work/photos",
     "gesso show": "work/photos dog.jpg",
     "gesso report": "work/photos",
+    "gesso weights show": "work/photos",
     "gesso review export": "work/photos --to captions.csv",
     "gesso review apply": "work/photos captions.csv --accept-rest",
     "gesso review undo": "work/photos",

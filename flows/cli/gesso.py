@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.cli import about, chain, results, reviewing, tuning
+from flows.cli import about, chain, results, reviewing, tuning, weights
 from flows.cli.options import CONTEXT
 from pipeline import disk, stopping
 from pipeline.errors import GessoError
@@ -47,5 +47,5 @@ def main() -> None:
     quiet()
 
 
-for command in (*chain.COMMANDS, tuning.tune, *results.COMMANDS, reviewing.review, *about.COMMANDS):
+for command in (*chain.COMMANDS, tuning.tune, *results.COMMANDS, reviewing.review, weights.weights, *about.COMMANDS):
     main.add_command(command)

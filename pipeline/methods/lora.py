@@ -54,8 +54,9 @@ def train(
             painter.save_memory()
 
         def save(target: Path, note: Mapping[str, str]) -> None:
-            weights.save_lora(painter.parts, target, config=config, header=note)
-            weights.save_kohya(painter.parts, target, config=config, header=note)
+            predicted = scheduler.config.prediction_type
+            for write in (weights.save_lora, weights.save_kohya):
+                write(painter.parts, target, config=config, header=note, prediction=predicted)
 
         objective = Objective.chosen(scheduler, settings)
         return Lesson(

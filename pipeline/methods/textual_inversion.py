@@ -11,7 +11,8 @@ from diffusers import SchedulerMixin
 from safetensors import safe_open
 
 from pipeline.errors import RecipeError
-from pipeline.training import loop, placeholders
+from pipeline.original import kinds
+from pipeline.training import loop, modelspec, placeholders
 from pipeline.training.data import Examples
 from pipeline.training.denoising import Denoising
 from pipeline.training.job import Job
@@ -51,11 +52,17 @@ def train(
         if settings.gradient_checkpointing:
             painter.save_memory()
         objective = Objective.chosen(scheduler, settings)
+        spec = modelspec.of(
+            kinds.of_unet(painter.unet.config),
+            "textual-inversion",
+            layout="kohya",
+            prediction=scheduler.config.prediction_type,
+        ) | {"modelspec.trigger_phrase": word}
         return Lesson(
             painter,
             losses=Denoising(painter, examples, objective, settings).losses,
             splits=True,
-            save=lambda target, note: placeholders.save(texts, target, placeholder=word, header=note),
+            save=lambda target, note: placeholders.save(texts, target, placeholder=word, header={**spec, **note}),
             load=lambda source: placeholders.load(texts, source, placeholder=word),
         )
 

@@ -134,6 +134,12 @@ def of_unet(config: Mapping[str, Any]) -> Kind:
     return SD2 if config.get("use_linear_projection") else SD1
 
 
+def of_spec(said: str) -> Kind | None:
+    """The kind that modelspec.architecture names, of a whole model or of an adapter for it."""
+    starts = {"stable-diffusion-v1": SD1, "stable-diffusion-v2": SD2, "stable-diffusion-xl-v1-base": SDXL}
+    return next((kind for start, kind in starts.items() if said.startswith(start)), None)
+
+
 def _kind(header: headers.Header, path: Path, field: str) -> Kind:
     names = header.tensors
     lacking = ""

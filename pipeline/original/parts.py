@@ -38,8 +38,10 @@ def config(folder: Path, part: str) -> dict[str, Any]:
 class Tensors(Mapping[str, Tensor]):
     """Tensors of one or several files by name, each read when it is asked for."""
 
-    def __init__(self, places: Mapping[str, tuple[Any, str]]) -> None:
+    def __init__(self, places: Mapping[str, tuple[Any, str]], header: Mapping[str, str] | None = None) -> None:
         self._places = places
+        self.header = dict(header or {})
+        """What the first file says of itself."""
 
     def __getitem__(self, name: str) -> Tensor:
         file, stored = self._places[name]
@@ -58,7 +60,8 @@ def opened(*paths: Path) -> Iterator[Tensors]:
     """The tensors of files for the length of a with-block."""
     with ExitStack() as stack:
         files = [stack.enter_context(safe_open(path, "pt")) for path in paths]
-        yield Tensors({name: (file, name) for file in files for name in file.keys()})  # noqa: SIM118 - no mapping
+        told = files[0].metadata() if files else None
+        yield Tensors({name: (file, name) for file in files for name in file.keys()}, told)  # noqa: SIM118 - no mapping
 
 
 @contextmanager

@@ -128,6 +128,7 @@ def _header(run: Run) -> dict[str, str]:
         **({"gesso_from_scratch": "True"} if run.recipe.base_model.scratch else {}),
         "gesso_recipe": run.recipe.name,
         "modelspec.title": run.recipe.name,
+        "modelspec.resolution": f"{run.recipe.buckets.resolution}x{run.recipe.buckets.resolution}",
     }
 
 

@@ -88,7 +88,7 @@ def distrust(training: Path, *, after: int) -> None:
             atomic.set_aside(one.folder)
 
 
-NAMES = {"gesso_recipe", "gesso_base_model", "modelspec.title"}
+NAMES = {"gesso_recipe", "gesso_base_model", "modelspec.title", "modelspec.resolution"}
 """Of the weights' header, what people call things."""
 
 

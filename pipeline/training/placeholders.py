@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.errors import RecipeError
+from pipeline.training import weights
 from pipeline.training.painter import TextEncoders
 
 FILE = "learned_embeds.safetensors"
@@ -71,8 +72,11 @@ def save(texts: TextEncoders, folder: Path, *, placeholder: str, header: Mapping
     folder.mkdir(parents=True, exist_ok=True)
     found = {name: _embedding(encoder).vectors for name, encoder in texts.encoders.items()}
     names = {name: SDXL_KEYS[name] if len(found) > 1 else placeholder for name in found}
-    tensors = {names[name]: value.detach().cpu().contiguous() for name, value in found.items()}
-    save_file(tensors, folder / FILE, metadata={"format": "pt", "gesso_placeholder": placeholder, **header})
+    weights.save(
+        {names[name]: value for name, value in found.items()},
+        folder / FILE,
+        {"gesso_placeholder": placeholder, **header},
+    )
 
 
 def load(texts: TextEncoders, folder: Path, *, placeholder: str) -> None:

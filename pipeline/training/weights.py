@@ -15,7 +15,8 @@ from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dic
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
-from pipeline.training import dora, kohya
+from pipeline.original import kinds
+from pipeline.training import dora, kohya, modelspec
 from pipeline.training.settings import TrainSettings
 
 DIFFUSERS_FILE, TRANSFORMERS_FILE = "diffusion_pytorch_model.safetensors", "model.safetensors"
@@ -23,11 +24,6 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 """Names under which diffusers and transformers look in a folder."""
 KOHYA_FILE = "kohya.safetensors"
 TEXT_MODEL = "text_model."
-SDXL_HEADER = {
-    "ss_base_model_version": "sdxl_base_v1-0",
-    "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
-}
-"""What other programs know an adapter for SDXL by."""
 
 
 def header(settings: TrainSettings, *, digest: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -65,11 +61,19 @@ def load_model(model: Any, folder: Path) -> None:  # noqa: ANN401
     model.load_state_dict({**stored, **{name: stored[kept] for name, kept in tied.items()}})
 
 
-def save_lora(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
+def save_lora(
+    adapted: Mapping[str, Any],
+    folder: Path,
+    *,
+    config: LoraConfig,
+    header: Mapping[str, str],
+    prediction: str = "epsilon",
+) -> None:
     """Write adapters as a file that `load_lora_weights` of diffusers' pipelines opens, alpha included.
 
     `adapted` are models with an adapter by their folders' names: the UNet and any text encoders. The configuration
-    goes to `lora_adapter_metadata` with those fields alone that any release of peft knows.
+    goes to `lora_adapter_metadata` with those fields alone that any release of peft knows. `prediction` is what the
+    UNet was trained to predict.
     """
     folder.mkdir(parents=True, exist_ok=True)
     layers: dict[str, torch.Tensor] = {}
@@ -88,11 +92,19 @@ def save_lora(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, h
             **({"use_dora": True} if there.use_dora else {}),
         }
         fields |= {f"{part}.{name}": value for name, value in own.items()}
-    metadata = {**header, "lora_adapter_metadata": json.dumps(fields, indent=2, sort_keys=True)}
+    spec = modelspec.of(kinds.of_unet(adapted["unet"].config), "lora", layout="diffusers", prediction=prediction)
+    metadata = {**spec, **header, "lora_adapter_metadata": json.dumps(fields, indent=2, sort_keys=True)}
     _save(layers, folder / LORA_FILE, metadata)
 
 
-def save_kohya(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, header: Mapping[str, str]) -> None:
+def save_kohya(
+    adapted: Mapping[str, Any],
+    folder: Path,
+    *,
+    config: LoraConfig,
+    header: Mapping[str, str],
+    prediction: str = "epsilon",
+) -> None:
     """Write adapters in the layout of kohya's sd-scripts, an alpha for each layer, for other programs.
 
     The layers of SDXL's UNet have their names in SDXL's original code, as sd-scripts writes them; its text encoders are
@@ -112,13 +124,14 @@ def save_kohya(adapted: Mapping[str, Any], folder: Path, *, config: LoraConfig, 
         for layer, value in magnitudes.items():
             key = _kohyas(layer, part, model, sdxl=kohya.is_sdxl(unet))
             converted[f"{key}{dora.KOHYAS}"] = dora.scale_of(value)
-    network = {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": str(config.r),
-        "ss_network_alpha": str(float(config.lora_alpha)),
-        **(SDXL_HEADER if kohya.is_sdxl(unet) else {}),
+    kind, tensors = kinds.of_unet(unet.config), {**converted, **alphas}
+    told = {
+        **modelspec.of(kind, "lora", layout="kohya", prediction=prediction),
+        **modelspec.base(kind, prediction=prediction),
+        **modelspec.network(rank=config.r, alpha=float(config.lora_alpha)),
+        **header,
     }
-    _save({**converted, **alphas}, folder / KOHYA_FILE, {**network, **header})
+    _save(tensors, folder / KOHYA_FILE, {**told, **modelspec.hashes(tensors, told)})
 
 
 def load_lora(adapted: Mapping[str, Any], folder: Path) -> None:
@@ -134,12 +147,15 @@ def load_lora(adapted: Mapping[str, Any], folder: Path) -> None:
 def _layers(model: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
     """An adapter's matrices by the names that diffusers' pipelines look for."""
     layers: dict[str, torch.Tensor] = get_peft_model_state_dict(model)
-    if not isinstance(model, ModelMixin):
+    text = not isinstance(model, ModelMixin)
+    return named({_published(name, model): value for name, value in layers.items()} if text else layers, text=text)
+
+
+def named(layers: dict[str, torch.Tensor], *, text: bool) -> dict[str, torch.Tensor]:
+    """An adapter's matrices, by peft's names, by those that diffusers' pipelines look for in a UNet or text encoder."""
+    if text:
         # as peft 0.21 names them, transformers 5 passes over magnitudes silently; older releases read both names
-        return {
-            _published(f"{name}.weight" if name.endswith(dora.PEFTS) else name, model): value
-            for name, value in layers.items()
-        }
+        return {f"{name}.weight" if name.endswith(dora.PEFTS) else name: value for name, value in layers.items()}
     converted: dict[str, torch.Tensor] = convert_state_dict_to_diffusers(layers)
     # diffusers renames attention alone, and drops it silently when it reads a file with both kinds of names
     return layers if any(".lora_A." in name for name in converted) else converted
@@ -166,6 +182,11 @@ def _kohyas(layer: str, part: str, model: Any, *, sdxl: bool) -> str:  # noqa: A
 
 def _file(model: Any, folder: Path) -> Path:  # noqa: ANN401 - diffusers and transformers have no types
     return folder / (DIFFUSERS_FILE if isinstance(model, ModelMixin) else TRANSFORMERS_FILE)
+
+
+def save(tensors: Mapping[str, torch.Tensor], path: Path, header: Mapping[str, str]) -> None:
+    """Write a file of tensors whose bytes depend on them and the header alone."""
+    _save(tensors, path, header)
 
 
 def _save(tensors: Mapping[str, Any], path: Path, header: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import open_clip
 import pytest
 import torch
 from diffusers.loaders.single_file_utils import (
@@ -64,6 +65,29 @@ def test_the_shipped_configurations_are_those_of_the_original_code_as_diffusers_
             # what diffusers' classes take by themselves is left out of the published files
             default = {"only_cross_attention": False, "transformer_layers_per_block": 1, "use_linear_projection": False}
             assert ours.get(name, default.get(name)) == value, f"{part}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "name", "acts", "less"),
+    [
+        (kinds.SD1, "text_encoder", "ViT-L-14-quickgelu", "quick_gelu", 0),
+        (kinds.SD2, "text_encoder", "ViT-H-14", "gelu", 1),
+        (kinds.SDXL, "text_encoder", "ViT-L-14-quickgelu", "quick_gelu", 0),
+        (kinds.SDXL, "text_encoder_2", "ViT-bigG-14", "gelu", 0),
+    ],
+)
+def test_the_shipped_text_encoders_are_those_of_open_clip(kind, part, name, acts, less):
+    """Of which Stable Diffusion 2 reads the last layer but one, so that diffusers leaves the last out."""
+    told, ours = open_clip.get_model_config(name), kind.published[part]
+    text = told["text_cfg"]
+    assert ours["hidden_size"] == text["width"]
+    assert ours["intermediate_size"] == 4 * text["width"]
+    assert ours["num_attention_heads"] == text["heads"]
+    assert ours["num_hidden_layers"] == text["layers"] - less
+    assert ours["max_position_embeddings"] == text["context_length"]
+    assert ours["vocab_size"] == text["vocab_size"]
+    assert ours["hidden_act"] == acts == ("quick_gelu" if told.get("quick_gelu") else "gelu")
+    assert less or ours["projection_dim"] == told["embed_dim"]
 
 
 def test_a_kind_is_told_by_the_names_of_a_files_tensors(base, file):

@@ -1,4 +1,4 @@
-"""Names of layers, on SDXL's published configuration (stabilityai/stable-diffusion-xl-base-1.0), on the meta device."""
+"""Names of layers, on the configuration of SDXL that gesso ships, on the meta device."""
 
 import pytest
 import torch
@@ -6,23 +6,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from pipeline.original import kinds
 from pipeline.training import kohya
 from pipeline.training.settings import TrainSettings
 
-UNET = {
-    "sample_size": 128,
-    "attention_head_dim": [5, 10, 20],
-    "block_out_channels": [320, 640, 1280],
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-    "transformer_layers_per_block": [1, 2, 10],
-    "layers_per_block": 2,
-    "cross_attention_dim": 2048,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-    "use_linear_projection": True,
-}
+UNET = kinds.SDXL.published["unet"]
 SHARED = {"vocab_size": 49408, "max_position_embeddings": 77}
 FIRST = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 SECOND = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
@@ -31,7 +19,7 @@ SECOND = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 3
 @pytest.fixture(scope="module")
 def unet():
     with torch.device("meta"):
-        return UNet2DConditionModel(**UNET)
+        return UNet2DConditionModel.from_config(UNET)
 
 
 def count(model):
@@ -42,7 +30,7 @@ def layers(model):
     return [name for name, one in model.named_modules() if isinstance(one, torch.nn.Linear | torch.nn.Conv2d)]
 
 
-def test_the_published_configurations_have_the_published_numbers_of_parameters(unet):
+def test_the_configurations_have_the_numbers_of_parameters_that_are_told_of_them(unet):
     assert count(unet) == 2_567_463_684
     with torch.device("meta"):
         first = CLIPTextModel(CLIPTextConfig(projection_dim=768, **FIRST, **SHARED))
@@ -63,7 +51,7 @@ def test_the_published_configurations_have_the_published_numbers_of_parameters(u
 def test_the_targets_of_a_lora_are_sdxls_attention(unet):
     chosen = TrainSettings().target_modules
     with torch.device("meta"):
-        adapted = UNet2DConditionModel(**UNET)
+        adapted = UNet2DConditionModel.from_config(UNET)
         adapted.add_adapter(LoraConfig(r=4, target_modules=list(chosen)))
         shapes = {name: tuple(one.shape) for name, one in get_peft_model_state_dict(adapted).items()}
     wanted = dict(unet.named_modules())
