@@ -12,6 +12,7 @@ from flows.cli.options import (
     example,
     json_option,
     load,
+    processes_option,
     recipe_options,
     run_options,
     verbose_option,
@@ -37,35 +38,51 @@ def _go(
     until: str = "",
     as_json: bool,
     verbose: bool,
+    processes: int = 1,
 ) -> None:
-    loaded = load(recipe, settings)
+    from flows import launch
 
-    from flows import engine as engines
-    from flows.settings import workspace_path
-    from flows.show import summary, summary_value
+    with launch.processes(processes) as place:
+        if place and place.rank:
+            launch.follow(place)
+            return
+        loaded = load(recipe, settings)
+        if place:
+            launch.check(loaded)
 
-    engines.go(
-        loaded,
-        workspace_path(workspace, loaded.name),
-        engine=engine,
-        part=part,
-        until=until,
-        command=command_line(),
-        show=(lambda run: json.dumps(summary_value(run))) if as_json else summary,
-        verbose=verbose,
-    )
+        from flows import engine as engines
+        from flows.settings import workspace_path
+        from flows.show import summary, summary_value
+
+        engines.go(
+            loaded,
+            workspace_path(workspace, loaded.name),
+            engine=engine,
+            part=part,
+            until=until,
+            command=command_line(),
+            show=(lambda run: json.dumps(summary_value(run))) if as_json else summary,
+            verbose=verbose,
+        )
 
 
 @click.command(epilog=example("gesso run datasets/photos.yaml --set sources.0.path=my-photos"))
 @run_options
+@processes_option
 def run(
-    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+    recipe: Path,
+    workspace: str | None,
+    settings: tuple[str, ...],
+    engine: str,
+    as_json: bool,
+    verbose: bool,
+    processes: int,
 ) -> None:
     """Do everything that RECIPE asks for.
 
     Prepares, reviews, trains, evaluates and reports. What was done before is not done again.
     """
-    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose)
+    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose, processes=processes)
 
 
 @click.command(epilog=example("gesso prepare datasets/photos.yaml --until select"))
@@ -95,26 +112,40 @@ def prepare(
 
 @click.command(epilog=example("gesso train datasets/photos.yaml"))
 @run_options
+@processes_option
 def train(
-    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+    recipe: Path,
+    workspace: str | None,
+    settings: tuple[str, ...],
+    engine: str,
+    as_json: bool,
+    verbose: bool,
+    processes: int,
 ) -> None:
     """Prepare what is missing, then train.
 
     A training that was stopped goes on where it was. Ends with a report.
     """
-    _go(recipe, settings, workspace, engine=engine, part="train", as_json=as_json, verbose=verbose)
+    _go(recipe, settings, workspace, engine=engine, part="train", as_json=as_json, verbose=verbose, processes=processes)
 
 
 @click.command(epilog=example("gesso evaluate datasets/photos.yaml"))
 @run_options
+@processes_option
 def evaluate(
-    recipe: Path, workspace: str | None, settings: tuple[str, ...], engine: str, as_json: bool, verbose: bool
+    recipe: Path,
+    workspace: str | None,
+    settings: tuple[str, ...],
+    engine: str,
+    as_json: bool,
+    verbose: bool,
+    processes: int,
 ) -> None:
     """Render samples and measure what training changed.
 
     Does what is missing before that, too. Ends with a report.
     """
-    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose)
+    _go(recipe, settings, workspace, engine=engine, part="run", as_json=as_json, verbose=verbose, processes=processes)
 
 
 @click.command(epilog=example("gesso plan datasets/photos.yaml"))

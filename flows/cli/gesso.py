@@ -49,3 +49,6 @@ def main() -> None:
 
 for command in (*chain.COMMANDS, tuning.tune, *results.COMMANDS, reviewing.review, weights.weights, *about.COMMANDS):
     main.add_command(command)
+
+if __name__ == "__main__":  # for launchers, such as torchrun -m
+    main()

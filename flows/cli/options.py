@@ -37,6 +37,13 @@ engine_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 verbose_option = click.option("--verbose", "-v", is_flag=True, help="Show the run's log while it runs.")
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Train with so many processes on this machine, which share each batch out: one for each GPU.",
+)
 run_option = click.option("--run", "run_id", metavar="RUN", help="A run's id; default: the latest.")
 
 

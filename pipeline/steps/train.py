@@ -8,16 +8,19 @@ import functools
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import advice, learning, plugins, stopping
 from pipeline.original import kinds
+from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools, note
 from pipeline.steps import preflight, trainset
 from pipeline.steps.evaluation import Evaluation
+from pipeline.training import crew
 from pipeline.workspace import write_bytes
 
 DONE = "done.json"
@@ -77,21 +80,18 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
                 at.limit(step)
                 heard(step)
 
-        with stopping.patient(tools.say):
-            result = method.train(
-                model,
-                _examples(run, tools),
-                *measures.helpers(run),
-                run.train,
-                Job(
-                    folder,
-                    say=tools.say,
-                    on_checkpoint=look,
-                    header=_header(run),
-                    progress=functools.partial(tools.progress, "train"),
-                    name=_named(run),
-                ),
-            )
+        job = Job(
+            folder,
+            say=tools.say,
+            on_checkpoint=look,
+            header=_header(run),
+            progress=functools.partial(tools.progress, "train"),
+            name=_named(run),
+        )
+        told = (model, _examples(run, tools), *measures.helpers(run), run.train, job)
+        word = {"workspace": str(run.workspace.root.absolute()), "run": run.id, "recipe": _plain(recipe)}
+        with stopping.patient(tools.say), crew.training(word, gpu=models.device_of(tools.device).startswith("cuda")):
+            result = method.train(*told)
         tenth = max(1, len(result.losses) // 10)
         means = [
             sum(result.losses[start : start + tenth]) / len(result.losses[start : start + tenth])
@@ -100,6 +100,23 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
         facts = {"steps": result.steps, "losses": means, "weights": str(result.folder.relative_to(folder))}
         write_bytes(done, json.dumps(facts).encode())
     return dict(json.loads(done.read_text()))
+
+
+def join(run: Run, tools: Tools, ready: Callable[..., AbstractContextManager[None]]) -> None:
+    """Take a share of a training that another process leads, within the context of `ready`; writes nothing."""
+    from pipeline import models  # imports torch
+    from pipeline.steps import measures
+    from pipeline.training.job import Job
+
+    method = plugins.load("methods", run.recipe.train.method, field="train.method")
+    model = measures.load_base(run, tools)
+    told = (model, _examples(run, tools), *measures.helpers(run), run.train, Job(run.training, header=_header(run)))
+    with stopping.patient(lambda _: None), ready(gpu=models.device_of(tools.device).startswith("cuda")):
+        method.train(*told)
+
+
+def _plain(recipe: Recipe) -> str:
+    return json.dumps(recipe.model_dump(mode="json", by_alias=True))
 
 
 def _examples(run: Run, tools: Tools) -> Any:  # noqa: ANN401 (whichever the method reads)
