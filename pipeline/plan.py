@@ -5,6 +5,7 @@ import importlib
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline import atomic, augment, learning, model_files, plugins
@@ -78,6 +79,13 @@ def check(recipe: Recipe) -> None:
             )
     plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
     plugins.find("methods", recipe.train.method, field="train.method")
+    if recipe.train.log_with and find_spec(recipe.train.log_with) is None:
+        raise RecipeError(
+            "it is not installed",
+            field="train.log_with",
+            value=recipe.train.log_with,
+            remedy=f"Install it (pip install {recipe.train.log_with}), or leave it out: TensorBoard has the same.",
+        )
     _check_columns(recipe)
     _check_single(recipe)
     for model in _models(recipe):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import advice, learning, plugins, stopping
+from pipeline import advice, imaging, learning, plugins, stopping
 from pipeline.original import kinds
 from pipeline.recipe import Recipe
 from pipeline.run import Run
@@ -74,16 +74,19 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
         method = plugins.load("methods", recipe.train.method, field="train.method")
         models.release()  # what captioned, encoded and painted makes room
 
-        def look(step: int, current: Any) -> None:  # noqa: ANN401 (diffusers has no types)
-            if at.due(step):
-                at.step(step, lambda: current)
-                at.limit(step)
-                heard(step)
+        def look(step: int, current: Any) -> Any:  # noqa: ANN401 (diffusers has no types)
+            if not at.due(step):
+                return None
+            at.step(step, lambda: current)
+            at.limit(step)
+            heard(step)
+            return _seen(at, step)
 
         job = Job(
             folder,
             say=tools.say,
             on_checkpoint=look,
+            before=_seen(at, 0),
             header=_header(run),
             progress=functools.partial(tools.progress, "train"),
             name=_named(run),
@@ -100,6 +103,23 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
         facts = {"steps": result.steps, "losses": means, "weights": str(result.folder.relative_to(folder))}
         write_bytes(done, json.dumps(facts).encode())
     return dict(json.loads(done.read_text()))
+
+
+def _seen(at: Evaluation, step: int) -> Any:  # noqa: ANN401 (its module imports torch)
+    """What was measured of one step, for boards: the mean loss of each split, the mean of each score, and samples."""
+    from pipeline.training.boards import Seen
+
+    values: dict[str, list[float]] = {}
+    for name in ("losses", "values", "scores", "drifts"):
+        for row in (row for row in at.rows(name) if row["step"] == step):
+            of, metric = row.get("split", "samples"), row.get("metric", "stable_loss")
+            values.setdefault(f"evaluation/{metric}, {of}", []).append(row.get("value", row.get("loss")))
+    pictures = {
+        f"samples/{row['prompt']}, seed {row['seed']}": imaging.decode(row["png"]).pixels
+        for row in at.rows("samples")
+        if row["step"] == step
+    }
+    return Seen({name: sum(found) / len(found) for name, found in values.items()}, pictures)
 
 
 def join(run: Run, tools: Tools, ready: Callable[..., AbstractContextManager[None]]) -> None:

@@ -102,7 +102,10 @@ def run(
             parameters=parameters,
             team=team,
         )
-        with Record(folder, done=done, steps=settings.steps, progress=job.progress, writes=team.leads) as record:
+        title = job.header.get("gesso_recipe", "")
+        with Record(folder, settings, done=done, progress=job.progress, writes=team.leads, title=title) as record:
+            if not done:
+                record.seen(0, job.before)
             watch = Watch(record.losses(), factor=settings.max_loss_rise)
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
@@ -128,7 +131,7 @@ def run(
                 if checkpoints.due(step + 1, settings):
                     if job.on_checkpoint:
                         with average.applied():
-                            job.on_checkpoint(step + 1, model.eval())
+                            record.seen(step + 1, job.on_checkpoint(step + 1, model.eval()))
                         model.train()
                     record.save()
                     checkpoints.write(

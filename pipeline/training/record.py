@@ -1,4 +1,4 @@
-"""The numbers of a training: rows for Parquet and TensorBoard, and how far it is, told after every step."""
+"""The numbers of a training: rows for Parquet and boards to watch, and how far it is, told after every step."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.manifest import read_table
+from pipeline.training.boards import Boards, Seen
+from pipeline.training.settings import TrainSettings
 from pipeline.workspace import write_table
 
 SCHEMA = pa.schema([("step", pa.int64()), ("name", pa.string()), ("value", pa.float64())])
@@ -28,30 +29,39 @@ class Record:
     """Collects the numbers of steps after `done`; those up to `done` are read from an earlier `metrics.parquet`.
 
     `save` replaces `folder/metrics.parquet` in one move; TensorBoard reads `folder/tensorboard` at any time.
-    Without `writes` it only reads.
+    Without `writes` it only reads. `settings` say how many steps there are, and which boards show them.
     """
 
     def __init__(
-        self, folder: Path, *, done: int, steps: int, progress: Progress = unseen, writes: bool = True
+        self,
+        folder: Path,
+        settings: TrainSettings,
+        *,
+        done: int,
+        progress: Progress = unseen,
+        writes: bool = True,
+        title: str = "",
     ) -> None:
-        self._path, self._steps, self._progress = folder / "metrics.parquet", steps, progress
+        self._path, self._steps, self._progress = folder / "metrics.parquet", settings.steps, progress
         self._rows: list[tuple[int, str, float]] = []
         if done and self._path.exists():
             earlier = read_table(self._path).to_pylist()
             self._rows = [(row["step"], row["name"], row["value"]) for row in earlier if row["step"] <= done]
-        self._board: SummaryWriter | None = None
-        if writes:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
-        progress(done, steps, "")
+        self._boards = Boards(folder, settings, done=done, title=title) if writes else None
+        progress(done, self._steps, "")
 
     def add(self, step: int, **values: float) -> None:
         """Record `train/<name>` of step `step` (from 1), and tell how far it is."""
-        for name, value in values.items():
-            self._rows.append((step, f"train/{name}", value))
-            if self._board:
-                self._board.add_scalar(f"train/{name}", value, step)
+        named = {f"train/{name}": value for name, value in values.items()}
+        self._rows += [(step, name, value) for name, value in named.items()]
+        if self._boards:
+            self._boards.numbers(step, named)
         self._progress(step, self._steps, f"loss {values['loss']:.4g}" if "loss" in values else "")
+
+    def seen(self, step: int, found: Seen | None) -> None:
+        """Show what an evaluation saw after `step` steps, on the boards alone."""
+        if self._boards and found:
+            self._boards.seen(step, found)
 
     def losses(self) -> tuple[float, ...]:
         """The loss of every step from the first."""
@@ -59,12 +69,12 @@ class Record:
 
     def save(self) -> None:
         """Write all rows to `metrics.parquet`."""
-        if self._board is None:
+        if self._boards is None:
             return
         columns = list(zip(*self._rows, strict=True)) or [(), (), ()]
         table = pa.table([pa.array(one, kind) for one, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
         write_table(self._path, table)
-        self._board.flush()
+        self._boards.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -72,5 +82,5 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._board:
-            self._board.close()
+        if self._boards:
+            self._boards.close()

@@ -24,7 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """What a recipe leaves out, where a method has a better value than the field's own default."""
 
-WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints", "max_loss_rise"}
+WITHOUT_EFFECT = {"checkpoint_every", "keep_checkpoints", "max_loss_rise", "log_with"}
 """Settings that decide nothing of a training's outcome, and so may change between it and its resumption."""
 
 
@@ -134,6 +134,11 @@ class TrainSettings(BaseModel):
         default=False,
         description="Rescale the noise schedule so that its last step is noise alone (Lin et al. 2023), which lets "
         "a model paint very dark and very bright pictures; for models that predict v.",
+    )
+    log_with: Literal["wandb"] | None = Field(
+        default=None,
+        description="wandb: show the training on Weights & Biases too ($WANDB_MODE=offline keeps it here); null: on "
+        "TensorBoard alone.",
     )
     prior_weight: float = Field(
         default=1.0,
