@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.reporting.pictures import Album, Image
 from pipeline.reporting.planted import Caught
-from pipeline.reporting.record import LedgerRow, Planted, RunRecord
+from pipeline.reporting.record import CaptionRow, LedgerRow, Planted, RunRecord
 from pipeline.reporting.words import count, number, plain
 
 MOST_TILES = 24
@@ -85,6 +85,23 @@ def duplicates(record: RunRecord, album: Album) -> tuple[list[Gallery], int]:
         tiles = [_tile(row, album) for row in nearest]
         galleries.append(Gallery(count(len(rows), "duplicate"), "duplicate", len(rows), tiles, kept))
     return galleries, len(groups)
+
+
+def class_pictures(record: RunRecord, album: Album) -> list[Gallery]:
+    """A gallery for each caption of class pictures, which for those that the base model painted is its prompt."""
+    rows: dict[str, list[CaptionRow]] = defaultdict(list)
+    for row in record.captions:
+        if row.split == "prior":
+            rows[row.final].append(row)
+    return [
+        Gallery(
+            caption or "no caption",
+            "to be known still",
+            len(found),
+            [Tile(album.thumbnail(row.sample_id), row.origin, "") for row in found[:MOST_TILES]],
+        )
+        for caption, found in sorted(rows.items())[:MOST_GROUPS]
+    ]
 
 
 def mistakes(caught: Caught, album: Album) -> list[Gallery]:

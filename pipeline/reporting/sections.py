@@ -87,6 +87,11 @@ def _captions(record: RunRecord, album: Album) -> Data:
     }
 
 
+def _class_pictures(record: RunRecord, album: Album) -> Data:
+    shown = galleries.class_pictures(record, album)
+    return {"galleries": shown} if shown else {}
+
+
 def _augmentation(record: RunRecord, album: Album) -> Data:
     if not record.views:
         return {}
@@ -217,6 +222,12 @@ SECTIONS = (
         "What the machine proposed, what people changed in it, and the caption that training reads; those that a check "
         "flagged come first, then those that a person changed.",
         _captions,
+    ),
+    Section(
+        "class-pictures",
+        "Class pictures",
+        "What stands for what the model knew before, by caption: pictures that it painted itself or that you brought.",
+        _class_pictures,
     ),
     Section(
         "augmentation",

@@ -110,3 +110,31 @@ def test_while_one_trains_others_look_and_review_but_do_not_run_and_it_stops_wit
     workspace = Workspace.open(w)
     outcome = Run.open(workspace, workspace.latest_run().name).json("outcome")
     assert outcome == {"step": "train", "message": "stopped", "exit_code": 128 + signal.SIGTERM}
+
+
+def test_a_training_that_was_told_to_stop_goes_on_to_the_same_bytes(asked, tmp_path):
+    steps_in_all = 30
+    words = ["--engine", "plain", "--set", f"train.steps={steps_in_all}", "--set", "train.checkpoint_every=1000"]
+    words = ["train", str(asked), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GESSO_DEVICE": "cpu"}
+    w = tmp_path / "w"
+    with subprocess.Popen(
+        [*GESSO, *words, "-w", str(w)], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        # its first numbers are on the disk: it is in the middle
+        waited(lambda: any(one.stat().st_size > 200 for one in w.glob("trainings/*/tensorboard/*")), process)
+        process.terminate()
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    (at,) = steps(w)
+    assert 0 < at < steps_in_all
+    for workspace in (w, tmp_path / "undisturbed"):
+        subprocess.run(
+            [*GESSO, *words, "-w", str(workspace)], env=environment, check=True, capture_output=True, timeout=SECONDS
+        )
+    (stopped,), (straight,) = ((one / "trainings").iterdir() for one in (w, tmp_path / "undisturbed"))
+    assert stopped.name == straight.name
+    files = [path.relative_to(straight) for path in sorted((straight / "weights").rglob("*")) if path.is_file()]
+    assert files
+    for path in (*files, "metrics.parquet"):
+        assert (stopped / path).read_bytes() == (straight / path).read_bytes(), path

@@ -13,6 +13,7 @@ from pipeline.reporting.record import (
     AugmentedView,
     CaptionRow,
     Evaluation,
+    Known,
     LedgerRow,
     Metric,
     Planted,
@@ -122,6 +123,14 @@ def captions(rows: list[LedgerRow]) -> list[CaptionRow]:
     return made
 
 
+def school() -> list[CaptionRow]:
+    """Class pictures of two prompts."""
+    return [
+        CaptionRow(sample_id(at), f"class/{at:05d}.png", words, None, words, "sidecar", (), "prior")
+        for at, words in enumerate(("a robot", "a star", "a robot"))
+    ]
+
+
 def planted(rows: list[LedgerRow]) -> list[Planted]:
     """The truth about some of the files: one blurred picture stayed, and one good one was taken for blurred."""
     stays = ("kept", "held_out")
@@ -210,8 +219,9 @@ def example() -> RunRecord:
         ledger=rows,
         funnel=funnel(rows, STAGES),
         thumbnails=thumbnails(),
-        captions=captions(rows),
+        captions=[*captions(rows), *school()],
         views=views(),
+        preflight=[Known("memory", "about 2.0 GiB at the peak"), Known("cropping", "1 picture of 9", "Cut it.")],
         training=training(),
         stable_loss=stable_losses(),
         evaluations=[
@@ -309,6 +319,7 @@ def hostile(record: RunRecord) -> RunRecord:
         metrics=[replace(metric, name=text, of=text, note=text) for text in HOSTILE],
         resemblances=[replace(record.resemblances[0], prompt=text) for text in HOSTILE],
         rights=[Right(text, 1, allowed=False, attribution=text) for text in HOSTILE],
+        preflight=[Known(text, text, text) for text in HOSTILE],
         versions={text: text for text in HOSTILE},
         stages=[StageCost(text, 1.0, 1, 0, 1.0) for text in HOSTILE],
         trainset_digest=HOSTILE[0],

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.reporting.galleries import MOST_COPIES, MOST_TILES, duplicates, left_out, measured
+from pipeline.reporting.galleries import MOST_COPIES, MOST_TILES, class_pictures, duplicates, left_out, measured
 from pipeline.reporting.pictures import Album
 from pipeline.reporting.record import LedgerRow
 
@@ -56,3 +56,11 @@ def test_a_crowd_of_duplicates_is_capped(record):
     (gallery,), total = duplicates(replace(record, ledger=rows, captions=()), Album({}))
     assert (total, gallery.total, len(gallery.tiles)) == (1, 40, MOST_COPIES)
     assert gallery.kept.name == "kept id"
+
+
+def test_class_pictures_are_shown_by_their_prompt(record):
+    robot, star = class_pictures(record, Album(record.thumbnails))
+    assert (robot.title, robot.total, len(robot.tiles)) == ("a robot", 2, 2)
+    assert [tile.name for tile in robot.tiles] == ["00000.png", "00002.png"]
+    assert star.title == "a star"
+    assert class_pictures(replace(record, captions=[]), Album({})) == []

@@ -25,7 +25,7 @@ def test_a_whole_run_fills_every_section(record):
         ("funnel", {"funnel"}),
         ("ledger", {"left-out", "duplicates", "planted"}),
         ("planted", {"planted"}),
-        ("captions", {"captions"}),
+        ("captions", {"captions", "class-pictures"}),
         ("views", {"augmentation"}),
         ("preflight", {"preflight"}),
         ("training", {"training"}),

@@ -96,3 +96,14 @@ def test_only_class_pictures_are_painted(sources):
     sources[0]["painted"] = SCHOOL
     with pytest.raises(RecipeError, match="say role: prior"):
         parse({"name": "x", "sources": sources})
+
+
+def test_painted_pictures_that_are_the_same_count_once(begun, sources, tmp_path):
+    made = begun(sources=sources, train=TRAIN, dedup={"near": {"distance": 6}}).go("ingest")
+    files = sorted((tmp_path / "class").rglob("*.png"))
+    files[3].write_bytes(files[1].read_bytes())  # as a model does that has few ideas of a prompt
+    again = begun(sources=sources, train=TRAIN).go("ingest", "measure", "select")
+    states = {path.name: again.ledger[path.name]["state"] for path in files}
+    assert sorted(states.values()).count("duplicate") == 1
+    assert {states["00001.png"], states["00003.png"]} == {"kept", "duplicate"}
+    assert made.run.workspace.root == again.run.workspace.root
