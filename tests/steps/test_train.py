@@ -4,6 +4,7 @@ import signal
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline import models, plan
 from pipeline.stage import Tools
@@ -45,6 +46,17 @@ def test_the_adapters_header_names_the_training_set_and_what_it_was_made_from(fi
     assert header["gesso_base_unet_sha256"] == models.weights_hash(models.locate("starter"), "unet")
     assert header["gesso_recipe"] == header["modelspec.title"] == "small"
     assert header["gesso_steps"] == "4"
+
+
+def test_evaluations_are_on_the_board_beside_the_losses(finished):
+    board = EventAccumulator(str(finished.training / "tensorboard")).Reload()
+    assert {event.step for event in board.Scalars("train/loss")} == {1, 2, 3, 4}
+    losses = {event.step: event.value for event in board.Scalars("evaluation/stable_loss, held_out")}
+    assert losses.keys() == {0, 2, 4}
+    rows = [row["loss"] for row in finished.run.rows("stable_loss") if (row["step"], row["split"]) == (4, "held_out")]
+    assert losses[4] == pytest.approx(sum(rows) / len(rows), rel=1e-5)
+    (tag, _) = board.Tags()["images"]  # of two seeds
+    assert [event.step for event in board.Images(tag)] == [0, 2, 4]
 
 
 def test_epochs_are_the_same_training_as_their_steps(finished, further):

@@ -3,21 +3,24 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline.training.boards import Boards, Seen
+from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 
 PICTURE = np.arange(8 * 9 * 3, dtype=np.uint8).reshape(8, 9, 3)
 
 
 def show(folder, settings):
-    boards = Boards(folder, settings, done=0, title="robots")
-    boards.seen(0, Seen({"evaluation/stable_loss, held_out": 0.5}, {"samples/a star, seed 1": PICTURE}))
-    boards.numbers(1, {"train/loss": 0.25})
-    boards.flush()
-    boards.close()
+    with session(settings, device=torch.device("cpu")):
+        boards = Boards(folder, settings, done=0, title="robots")
+        boards.seen(0, Seen({"evaluation/stable_loss, held_out": 0.5}, {"samples/a star, seed 1": PICTURE}))
+        boards.numbers(1, {"train/loss": 0.25})
+        boards.flush()
+        boards.close()
 
 
 def test_numbers_and_pictures_reach_tensorboard(tmp_path):
