@@ -113,7 +113,7 @@ def _seen(at: Evaluation, step: int) -> Any:  # noqa: ANN401 (its module imports
     for name in ("losses", "values", "scores", "drifts"):
         for row in (row for row in at.rows(name) if row["step"] == step):
             of, metric = row.get("split", "samples"), row.get("metric", "stable_loss")
-            values.setdefault(f"evaluation/{metric}, {of}", []).append(row.get("value", row.get("loss")))
+            values.setdefault(f"evaluation/{metric}, {of}", []).append(row["value"] if "value" in row else row["loss"])
     pictures = {
         f"samples/{row['prompt']}, seed {row['seed']}": imaging.decode(row["png"]).pixels
         for row in at.rows("samples")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 from pipeline.errors import GessoError
@@ -77,7 +78,7 @@ class Crew:
 
     def __init__(self, place: Place, *, alive: Callable[[], str] = lambda: "") -> None:
         """Meet at the store. `alive` says which of the others has ended, "" where none has."""
-        from torch import distributed
+        distributed: Any = import_module("torch.distributed")  # its types leave stores out
 
         self.place, self._alive, self._calls = place, alive, 0
         leads = place.rank == 0
@@ -164,7 +165,8 @@ class Crew:
     @contextmanager
     def _group(self, number: int, *, gpu: bool) -> Iterator[None]:
         import torch
-        from torch import distributed
+
+        distributed: Any = import_module("torch.distributed")
 
         place = self.place
         threads = torch.get_num_threads()

@@ -25,6 +25,7 @@ from pipeline.training.team import ALONE, Team
 from tests.traps.conftest import seven_examples, tiny_unet
 
 SETTINGS = {"method": "full", "steps": 6, "batch_size": 4, "optimizer": "sgd", "checkpoint_every": 3, "seed": 5}
+SETTINGS |= {"learning_rate": 1e-2, "warmup_steps": 0}  # or the weights hardly move
 WORDS = ["a", "red circle", "a blue square", "green", "two", "a star", "on the left"]
 NOTHING = torch.zeros(77, 4)
 

@@ -27,7 +27,6 @@ TRAPS = {
     a_step_in_parts_is_the_step_of_the_whole: {
         "what failed leaves its gradient": (HALVE, "one.grad = None", "pass"),
         "each part is a mean of its own": (ACCUMULATE, "losses.sum() / count", "losses.mean()"),
-        "each step tries the whole again": (HALVE, "self.most = (largest + 1) // 2", "self.most = largest - 1"),
         "a part has the noise of the first": (
             OWN,
             "drawn.part(part.all)",
@@ -43,7 +42,11 @@ TRAPS = {
             "part.of / (len(rows) * len(part))",
             "1 / len(part)",
         ),
-        "a part's class pictures are all of them": (PRIOR, "part.among(len(rows))", "Part(0, len(rows), len(rows))"),
+        "a part's class pictures are the first": (
+            PRIOR,
+            "part.among(len(rows))",
+            "Part(0, len(part.among(len(rows))), len(rows))",
+        ),
         "the loss is the last part's": (ACCUMULATE, "for _, losses in passes]", "for _, losses in passes[-1:]]"),
     },
 }
