@@ -42,10 +42,10 @@ TRAPS = {
             "part.of / (len(rows) * len(part))",
             "1 / len(part)",
         ),
-        "a part's class pictures are the first": (
+        "a part's class picture is the first": (
             PRIOR,
             "part.among(len(rows))",
-            "Part(0, len(part.among(len(rows))), len(rows))",
+            "part.among(1)",
         ),
         "the loss is the last part's": (ACCUMULATE, "for _, losses in passes]", "for _, losses in passes[-1:]]"),
     },
