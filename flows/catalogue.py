@@ -6,13 +6,17 @@ from pipeline import plugins
 
 
 def plugins_of(kind: str) -> list[dict[str, Any]]:
-    """Every plug-in of a kind: `name`, `description`, `columns` (name to description) and `parameters`.
+    """Every plug-in of a kind: `name`, `description`, `columns` (name to description), `limits` and `parameters`.
 
+    A scorer's `limits` are its default ones by column, each `min`, `max` or both.
     A parameter has a `description` and a `default` (JSON; absent where the recipe must give a value).
     """
     if kind in ("methods", "metrics"):  # they have neither; their settings are keys of the recipe
         told = {name: plugins.facts(kind, name)["DESCRIPTION"] for name in plugins.names(kind)}
-        return [{"name": name, "description": one, "columns": {}, "parameters": {}} for name, one in told.items()]
+        return [
+            {"name": name, "description": one, "columns": {}, "limits": {}, "parameters": {}}
+            for name, one in told.items()
+        ]
     found = []
     for name, module in plugins.load_all(kind).items():
         described = getattr(module, "DESCRIPTION", None) or (module.__doc__ or "").partition("\n")[0]
@@ -24,6 +28,7 @@ def plugins_of(kind: str) -> list[dict[str, Any]]:
                 "name": name,
                 "description": described,
                 "columns": {one.name: (one.metadata or {}).get(b"description", b"").decode() for one in adds},
+                "limits": getattr(module, "LIMITS", {}),
                 "parameters": {
                     key: {word: one[word] for word in ("description", "default") if word in one}
                     for key, one in schema.items()
@@ -38,7 +43,7 @@ def plugins_text(found: list[dict[str, Any]]) -> str:
     parts = []
     for one in found:
         lines = [f"{one['name']}: {one['description']}"]
-        told = dict(one["columns"])
+        told = {name: text + _told(one["limits"].get(name)) for name, text in one["columns"].items()}
         for name, parameter in one["parameters"].items():
             default = f" = {parameter['default']}" if parameter.get("default") not in (None, "") else ""
             told[f"{name}{default}"] = parameter.get("description", "")
@@ -49,3 +54,10 @@ def plugins_text(found: list[dict[str, Any]]) -> str:
             lines.append(f"    {name:<{width}}  {text}")
         parts.append("\n".join(lines))
     return ("\n\n" if any("\n" in part for part in parts) else "\n").join(parts)
+
+
+def _told(limit: dict[str, float] | None) -> str:
+    """A default limit in words, to stand behind a column's description."""
+    if limit is None:
+        return ""
+    return f" (default limit: {' and '.join(f'{word} {value:g}' for word, value in limit.items())})"

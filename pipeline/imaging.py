@@ -17,12 +17,10 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import PurePath
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -35,18 +33,15 @@ from pipeline import unpack
 from pipeline.colours import sample_bits, to_srgb
 from pipeline.errors import GessoError, PictureError
 from pipeline.halving import halved
+from pipeline.planes import PROXY_SIDE as PROXY_SIDE
+from pipeline.planes import Canonical as Canonical
+from pipeline.planes import Pixels as Pixels
 
 PIXELS_VERSION = 1
 """Part of every `pixel_id`. Raised when the canonical pixels of any file change."""
 
 PROXY_VERSION = 2
 """Part of what is measured on the proxy. Raised when the proxy of any file changes."""
-
-PROXY_SIDE = 512
-"""Longest side of the proxy, in pixels."""
-
-Pixels = NDArray[np.uint8]
-"""A picture: height x width x 3, RGB, 0 to 255."""
 
 
 @dataclass(frozen=True)
@@ -60,39 +55,6 @@ class Limits:
     """Largest width x height. 100 megapixels are 300 MB as RGB: every camera up to medium format, no bomb.
 
     Above 178 megapixels Pillow's own guard still refuses some GIF, TIFF and WebP."""
-
-
-@dataclass(frozen=True, eq=False)
-class Canonical:
-    """A decoded picture. Both arrays are read-only, since everyone shares them; copy before drawing on them."""
-
-    pixels: Pixels
-    """height x width x 3, sRGB, upright."""
-    proxy: Pixels
-    """The same picture with its longest side at most `PROXY_SIDE`, by area averaging; never enlarged."""
-    pixel_id: str
-    """SHA-256 (hex) of version, shape and pixels: equal for files that differ in metadata or lossless format only."""
-    format: str
-    """JPEG, PNG, WEBP, BMP, GIF or TIFF: by content, never by name."""
-    width: int
-    height: int
-    notes: tuple[str, ...]
-    """What had to be done or is odd, one short sentence each; empty for a plain sRGB picture."""
-
-    @cached_property
-    def luma(self) -> NDArray[np.uint8]:
-        """Luma (Rec. 601) of the proxy, height x width, 0 to 255: computed once for all who read it; read-only."""
-        luma = np.asarray(cv2.cvtColor(self.proxy, cv2.COLOR_RGB2GRAY), np.uint8)
-        luma.flags.writeable = False
-        return luma
-
-    @cached_property
-    def histogram(self) -> NDArray[np.float32]:
-        """How many pixels of `luma` have each of the 256 levels, every second row of 128 or more; read-only."""
-        rows = self.luma[:: 1 if len(self.luma) < 128 else 2]
-        counts = np.asarray(cv2.calcHist([rows], [0], None, [256], [0, 256]).ravel(), np.float32)
-        counts.flags.writeable = False
-        return counts
 
 
 _OPENERS: dict[str, type[ImageFile.ImageFile]] = {

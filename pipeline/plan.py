@@ -15,7 +15,7 @@ from pipeline.original import kinds, single
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.steps.measure import measurers, params_of
+from pipeline.steps.measure import judges, measurers, params_of
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,8 @@ def _check_single(recipe: Recipe) -> None:
 
 
 def _check_columns(recipe: Recipe) -> None:
-    columns = [name for measurer, _ in measurers(recipe) for name in measurer.ADDS.names]
+    measured = [*measurers(recipe), *judges(recipe)]
+    columns = [name for one, _ in measured for name in one.ADDS.names]
     for column in recipe.select:
         if column not in columns:
             scorer = column.partition("__")[0]

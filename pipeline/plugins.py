@@ -1,9 +1,10 @@
-"""Finds scorers, captioners, methods, metrics and sources: one is one file, and the file's name is its name."""
+"""Finds scorers, judges, captioners, methods, metrics and sources: one is one file, and the file's name is its name."""
 
 import ast
 import difflib
 import importlib.util
 import pkgutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import RecipeError
 
-KINDS = ("sources", "scorers", "captioners", "methods", "metrics")
+KINDS = ("sources", "scorers", "judges", "captioners", "methods", "metrics")
 
 
 def names(kind: str) -> list[str]:
@@ -53,6 +54,12 @@ def facts(kind: str, name: str) -> dict[str, Any]:
                 with suppress(ValueError):
                     found[constant] = ast.literal_eval(value)
     return found
+
+
+def limits(judges: Iterable[str] = ()) -> dict[str, dict[str, float]]:
+    """The default limits of all scorers, and of some judges, by column: `min`, `max` or both; imports none of them."""
+    found = [("scorers", name) for name in names("scorers")] + [("judges", name) for name in judges]
+    return {column: limit for one in found for column, limit in facts(*one).get("LIMITS", {}).items()}
 
 
 def load(kind: str, name: str, *, field: str) -> Any:  # noqa: ANN401 (a module, whose contract depends on the kind)

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from pipeline import plugins
 from pipeline.errors import InputError, RecipeError
 from pipeline.manifest import digest
 from pipeline.ranges import Tune
@@ -40,7 +41,15 @@ class Recipe(Part):
     sources: tuple[Source, ...] = Field(min_length=1, description="where pictures come from")
     dedup: Dedup = Field(Dedup(), description="which pictures count as the same")
     scorers: dict[str, dict[str, Any]] = Field({}, description="scorers' own parameters, by scorer")
-    select: dict[str, Limit] = Field({}, description="limits by column (<scorer>__<value>); `gesso list scorers`")
+    judges: dict[str, dict[str, Any]] = Field(
+        {}, description="models that judge pictures, each with its parameters, such as nsfw: {}; `gesso list judges`"
+    )
+    select: dict[str, Limit | None] = Field(
+        {}, description="limits by column (<scorer>__<value>), null for none; `gesso list scorers`"
+    )
+    default_limits: bool = Field(
+        default=False, description="each scorer's default limits hold too, for the columns that select does not name"
+    )
     rights: Allow = Field(Allow(), description="which licences may be used")
     split: Split = Field(Split(), description="what is kept from training to measure on")
     caption: Caption = Field(Caption(), description="where captions come from")
@@ -51,6 +60,13 @@ class Recipe(Part):
     train: TrainSettings = Field(TrainSettings(), description="how it is fine-tuned")
     evaluate: Evaluate = Field(Evaluate(), description="what is rendered and measured at checkpoints")
     tune: Tune = Field(Tune(), description="which settings `gesso tune` searches; decides nothing of a run")
+
+    @property
+    def rules(self) -> dict[str, Limit]:
+        """The limits that hold: those of `select` in its order, then the scorers' own where they are asked for."""
+        own = plugins.limits(self.judges) if self.default_limits else {}
+        said = {column: limit for column, limit in self.select.items() if limit is not None}
+        return said | {column: Limit(**limit) for column, limit in own.items() if column not in self.select}
 
     @property
     def digest(self) -> str:

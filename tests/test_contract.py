@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from pipeline import plugins
 from pipeline.dedup import perceptual
 from pipeline.imaging import decode, encode_png
+from pipeline.settings import Limit
 from pipeline.starter.pictures import picture
 
 ROOT = Path(__file__).parents[1]
 EVERY = [(kind, name) for kind in plugins.KINDS for name in plugins.names(kind)]
-LEAST = {"sources": 1, "scorers": 5, "captioners": 2, "methods": 5, "metrics": 6}
+LEAST = {"sources": 1, "scorers": 5, "judges": 2, "captioners": 2, "methods": 5, "metrics": 6}
 
 
 def of(*kinds):
@@ -43,7 +44,7 @@ def test_each_says_what_it_is_and_has_its_test(kind, name):
     assert (ROOT / "tests" / kind / f"test_{name}.py").is_file()
 
 
-@of("scorers", "captioners")
+@of("scorers", "judges", "captioners")
 def test_each_has_a_version_and_frozen_described_parameters(kind, name):
     module = load(kind, name)
     assert isinstance(module.VERSION, int)
@@ -63,6 +64,10 @@ def test_a_scorer_measures_just_the_columns_that_it_declares(name):
         assert field.name.startswith(f"{name}__")
         assert len((field.metadata or {}).get(b"description", b"")) > 3, field.name
     assert arguments(module.measure) == ["picture", "params"]
+    for column, limit in getattr(module, "LIMITS", {}).items():
+        assert column in module.ADDS.names
+        assert set(limit) <= {"min", "max"}
+        Limit(**limit)
     seen = decode(encode_png(picture(3, side=48).pixels))
     before = seen.pixels.copy()
     measured = module.measure(seen, module.Params())
@@ -71,6 +76,19 @@ def test_a_scorer_measures_just_the_columns_that_it_declares(name):
         assert pa.array([measured[field.name]], field.type)[0].as_py() is not None
     assert module.measure(seen, module.Params()) == measured
     assert (seen.pixels == before).all()
+
+
+@of("judges")
+def test_a_judge_is_a_stage_whose_weights_are_known_by_their_hash(kind, name):
+    module = load(kind, name)
+    assert module.KEY == ("sample_id",)
+    assert all(field.name.startswith(f"{name}__") and field.metadata[b"description"] for field in module.ADDS)
+    assert {"model", "revision"} <= set(module.Params.model_fields)
+    assert arguments(module.weights) == ["params"]
+    assert arguments(module.run) == ["rows", "params", "tools"]
+    for column, limit in module.LIMITS.items():
+        assert column in module.ADDS.names
+        Limit(**limit)
 
 
 @of("captioners")

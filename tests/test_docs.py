@@ -213,6 +213,7 @@ def table(page, title):
 JSON = {
     "gesso run": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso prepare": "datasets/photos.yaml --set sources.0.path=my-photos",
+    "gesso select": "datasets/photos.yaml --set sources.0.path=my-photos --what-if sharpness__score.min=0.3",
     "gesso train": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso evaluate": "datasets/photos.yaml --set sources.0.path=my-photos",
     "gesso tune": "datasets/photos.yaml --set sources.0.path=my-photos --trials 1 "
@@ -222,6 +223,7 @@ JSON = {
     "gesso show": "work/photos dog.jpg",
     "gesso report": "work/photos",
     "gesso weights show": "work/photos",
+    "gesso variety": "work/photos",
     "gesso review export": "work/photos --to captions.csv",
     "gesso review apply": "work/photos captions.csv --accept-rest",
     "gesso review undo": "work/photos",

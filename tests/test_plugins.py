@@ -71,3 +71,13 @@ def test_listing_loads_neither_torch_nor_the_plug_ins():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+def test_default_limits_are_those_that_the_scorers_say():
+    said = {
+        column: limit
+        for one in plugins.load_all("scorers").values()
+        for column, limit in getattr(one, "LIMITS", {}).items()
+    }
+    assert plugins.limits() == said
+    assert said["exposure__p99"] == {"min": 0.32}

@@ -7,8 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import plugins
 from pipeline.errors import InputError, RecipeError
 from pipeline.recipe import Recipe, load, parse
+from pipeline.settings import Limit
 
 ROOT = Path(__file__).parents[1]
 INF = float("inf")
@@ -282,3 +284,15 @@ def test_a_recipe_is_frozen():
     made = parse(LEAST)
     with pytest.raises(ValueError, match="frozen"):
         made.name = "other"
+
+
+def test_default_limits_hold_where_select_names_no_other():
+    select = {"sharpness__score": {"min": 0.6}, "text__coverage": None}
+    assert parse({**LEAST, "select": select}).rules == {"sharpness__score": Limit(min=0.6)}
+    rules = parse({**LEAST, "select": select, "default_limits": True}).rules
+    assert next(iter(rules)) == "sharpness__score"
+    assert rules["sharpness__score"] == Limit(min=0.6)
+    assert set(plugins.limits()) - set(rules) == {"text__coverage"}
+    assert parse({**LEAST, "default_limits": True}).rules["exposure__p5"] == Limit(max=0.95)
+    assert "nsfw__score" not in rules
+    assert parse({**LEAST, "default_limits": True, "judges": {"nsfw": {}}}).rules["nsfw__score"] == Limit(max=0.5)

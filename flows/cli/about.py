@@ -12,7 +12,7 @@ STYLES = ("flat", "outlined", "shaded", "shadowed", "chalk", "mosaic")
 
 
 @click.command("list", epilog=example("gesso list scorers"))
-@click.argument("kind", type=click.Choice(["scorers", "captioners", "methods", "metrics", "sources"]))
+@click.argument("kind", type=click.Choice(["scorers", "judges", "captioners", "methods", "metrics", "sources"]))
 @json_option
 def list_(kind: str, as_json: bool) -> None:
     """List what a recipe can name, with columns and parameters."""

@@ -12,6 +12,7 @@ from flows.cli.options import (
     example,
     json_option,
     load,
+    open_run,
     processes_option,
     recipe_options,
     run_options,
@@ -110,6 +111,36 @@ def prepare(
     )
 
 
+@click.command(epilog=example("gesso select datasets/photos.yaml --what-if sharpness__score.min=0.3"))
+@recipe_options
+@click.option(
+    "--what-if",
+    "changes",
+    multiple=True,
+    required=True,
+    metavar="COLUMN.BOUND=VALUE",
+    help="A limit to try, such as sharpness__score.min=0.3; may come several times.",
+)
+@json_option
+def select(
+    recipe: Path, workspace: str | None, settings: tuple[str, ...], changes: tuple[str, ...], as_json: bool
+) -> None:
+    """Say which pictures other limits would gain and lose; change nothing.
+
+    Reads what the latest run has measured, and writes a page with the pictures beside that run.
+    """
+    loaded = load(recipe, settings)
+    tried = load(recipe, (*settings, *(f"select.{one}" for one in changes)))
+
+    from flows.settings import workspace_path
+    from pipeline import whatif
+
+    run = open_run(workspace_path(workspace, loaded.name), None)
+    found = whatif.compare(run, loaded, tried)
+    page = whatif.write(run, found, changes)
+    click.echo(json.dumps(whatif.value(found, page)) if as_json else whatif.words(found, page))
+
+
 @click.command(epilog=example("gesso train datasets/photos.yaml"))
 @run_options
 @processes_option
@@ -204,4 +235,4 @@ def serve(
     serve_retraining(recipe, settings, workspace_path(workspace, loaded.name), cron=cron, seconds=seconds)
 
 
-COMMANDS = (run, prepare, train, evaluate, plan, demo, serve)
+COMMANDS = (run, prepare, select, train, evaluate, plan, demo, serve)

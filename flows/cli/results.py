@@ -67,4 +67,40 @@ def show(workspace: Path, picture: str, run_id: str | None, as_json: bool) -> No
     click.echo(json.dumps(found) if as_json else life_text(found))
 
 
-COMMANDS = (report, ledger, show)
+@click.command(epilog=example("gesso variety work/photos"))
+@workspace_argument
+@run_option
+@click.option(
+    "--clip", default="starter", show_default=True, help="The CLIP that looks: starter, a folder or a hub id."
+)
+@click.option("--revision", metavar="COMMIT", help="Commit of the hub model.")
+@click.option(
+    "--similarity",
+    type=click.FloatRange(-1, 1),
+    default=0.9,
+    show_default=True,
+    help="Cosine from which two pictures share a viewpoint.",
+)
+@json_option
+def variety(
+    workspace: Path, run_id: str | None, clip: str, revision: str | None, similarity: float, as_json: bool
+) -> None:
+    """Say how varied the kept pictures are, and which are unlike the rest.
+
+    Writes a page with viewpoints side by side in the run's folder.
+    """
+    run = open_run(workspace, run_id)
+
+    from flows.progress import Progress
+    from pipeline import varied
+    from pipeline.stage import Tools
+    from pipeline.steps.embed import Params
+
+    with Progress() as shown:
+        tools = Tools(run.workspace, progress=shown.stage)
+        found = varied.look(run, tools, Params(clip=clip, revision=revision), similarity=similarity)
+    page = varied.write(run, found)
+    click.echo(json.dumps(varied.value(run, found, page)) if as_json else varied.text(run, found, page))
+
+
+COMMANDS = (report, ledger, show, variety)

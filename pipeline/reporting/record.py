@@ -12,6 +12,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.reporting.histograms import Histogram, Variety
+
 Picture = bytes | NDArray[np.uint8]
 """An encoded picture (WebP, PNG, JPEG or GIF), or pixels: height x width x 3, RGB, 0 to 255."""
 
@@ -237,11 +239,9 @@ class RunRecord:
 
     run_id: str
     name: str
-    """The recipe's name."""
     started: datetime
     finished: datetime
     command: str
-    """What to type to run it again."""
     about: str = ""
     """What a stranger should know first: where the pictures come from, and what the run is for."""
     planted: Sequence[Planted] = ()
@@ -252,6 +252,8 @@ class RunRecord:
     """The stages in their order, see `funnel`; the first one's `came_in` counts every file."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict)
     """Encoded thumbnails by sample_id, see `pictures.thumbnail`."""
+    histograms: Sequence[Histogram] = ()
+    variety: Variety | None = None
     captions: Sequence[CaptionRow] = ()
     views: Sequence[AugmentedView] = ()
     preflight: Sequence[Known] = ()
@@ -264,12 +266,9 @@ class RunRecord:
     resemblances: Sequence[Resemblance] = ()
     rights: Sequence[Right] = ()
     recipe_yaml: str = ""
-    """The resolved recipe."""
     base_model: str = ""
     method: str = ""
-    """full, lora, dreambooth or textual_inversion."""
     machine: str = ""
-    """Device and processor, in words."""
     versions: Mapping[str, str] = field(default_factory=dict)
     stages: Sequence[StageCost] = ()
     trainset_digest: str = ""

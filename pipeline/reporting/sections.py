@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.reporting import captions, curves, galleries, planted, plots, verdict
-from pipeline.reporting.charts import interval_mark, share_bar
+from pipeline.reporting import captions, curves, galleries, measured, planted, plots, verdict
+from pipeline.reporting.charts import share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
-from pipeline.reporting.record import Metric, RunRecord
-from pipeline.reporting.words import plain, spread
+from pipeline.reporting.record import RunRecord
+from pipeline.reporting.words import spread
 
 MOST_CAPTIONS = 200
 """Rows of the caption table."""
@@ -148,20 +148,6 @@ def _by_prompt(found: Sequence[Mapping[tuple[str, int], object]]) -> Callable[[t
     return lambda key: (order[key[0]], key[1])
 
 
-def _metrics(record: RunRecord, _: Album) -> Data:
-    return {"rows": [_metric(metric) for metric in record.metrics]} if record.metrics else {}
-
-
-def _metric(metric: Metric) -> Data:
-    tone = {True: "good", False: "bad", None: "neutral"}[metric.helped]
-    reading, mark = "no interval", ""
-    if metric.difference is not None and metric.low is not None and metric.high is not None:
-        mark = interval_mark(metric.difference, metric.low, metric.high, tone=tone)
-        reading = {True: "better", False: "worse", None: "changed"}[metric.helped]
-        reading = reading if metric.distinguishable else "not distinguishable"
-    return {"metric": metric, "tone": tone, "reading": reading, "mark": mark, "name": plain(metric.name)}
-
-
 def _resemblances(record: RunRecord, album: Album) -> Data:
     if not record.resemblances:
         return {}
@@ -217,6 +203,20 @@ SECTIONS = (
         _duplicates,
     ),
     Section(
+        "variety",
+        "How varied it is",
+        "What most of the pictures that stayed share will be learned as one with the subject, so here is what the set "
+        "is one-sided in.",
+        measured.variety,
+    ),
+    Section(
+        "measured",
+        "What was measured",
+        "Each bar counts pictures by what was measured on them, red where a limit refuses them; click on a bar to see "
+        "some of its pictures.",
+        measured.bars,
+    ),
+    Section(
         "captions",
         "Captions",
         "What the machine proposed, what people changed in it, and the caption that training reads; those that a check "
@@ -269,7 +269,7 @@ SECTIONS = (
         "Before and after",
         "Each measure of the base model and of the trained one; the bar is where the difference lies with 95 % "
         "confidence, and where it holds the upright rule at 0 the two are not distinguishable.",
-        _metrics,
+        measured.metrics,
     ),
     Section(
         "resemblances",

@@ -6,6 +6,7 @@ black or nearly white, or what they enclose is not of one shade itself. A thing 
 most of the picture, cannot be told from a picture in a frame. Measured on the proxy.
 """
 
+import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical, Pixels
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -23,6 +24,7 @@ ADDS = pa.schema(
         )
     ]
 )
+LIMITS = {"borders__share": {"max": 0.02}}
 
 _STEP = 24
 """Levels by which what lies behind a bar differs from it."""
@@ -54,10 +56,11 @@ def measure(picture: Canonical, params: Params) -> dict[str, float]:
 
 def _without(pixels: Pixels, tolerance: int) -> Pixels:
     """The picture without a pair of bars above and below."""
-    top, bottom = _bar(pixels, tolerance), _bar(pixels[::-1], tolerance)
-    if not top or not bottom or top + bottom >= len(pixels):
-        return pixels
     if np.abs(_shade(pixels[0]) - _shade(pixels[-1])).max() > tolerance:
+        return pixels
+    top = _bar(pixels, tolerance)
+    bottom = _bar(pixels[::-1], tolerance) if top else 0
+    if not bottom or top + bottom >= len(pixels):
         return pixels
     return pixels[top : len(pixels) - bottom]
 
@@ -67,7 +70,11 @@ def _bar(pixels: Pixels, tolerance: int) -> int:
     shade = _shade(pixels[0])
     if (np.abs(pixels[0] - shade).max(axis=1) > tolerance).mean() > _SPECKS:
         return 0
-    apart = np.abs(pixels[: len(pixels) // 2] - shade).max(axis=2)
+    half = np.ascontiguousarray(pixels[: len(pixels) // 2])
+    if not half.size:
+        return 0
+    red, green, blue = cv2.split(cv2.absdiff(half, np.array([*np.floor(shade), 0], np.float64)))
+    apart = cv2.max(cv2.max(red, green), blue)
     mixed, other = (apart > tolerance).mean(axis=1) > _SPECKS, (apart > _STEP).mean(axis=1)
     if not other.max(initial=0) >= _ACROSS:
         return 0

@@ -32,6 +32,7 @@ ADDS = pa.schema(
         pa.field("exposure__bright", pa.float32(), metadata={b"description": b"share of nearly white pixels, 0 to 1"}),
     ]
 )
+LIMITS = {"exposure__p99": {"min": 0.32}, "exposure__p5": {"max": 0.95}, "exposure__contrast": {"min": 0.1}}
 
 _LEVELS = np.arange(256) / 255
 

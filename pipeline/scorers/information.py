@@ -26,6 +26,7 @@ ADDS = pa.schema(
         ),
     ]
 )
+LIMITS = {"information__entropy": {"min": 1.0}}
 
 
 _FOUR_BITS = 0b0_11110_11110_11110

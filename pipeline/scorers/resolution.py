@@ -16,6 +16,7 @@ ADDS = pa.schema(
         ),
     ]
 )
+LIMITS = {"resolution__short_side": {"min": 256}, "resolution__aspect": {"min": 0.34}}
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):

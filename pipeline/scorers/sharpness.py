@@ -32,6 +32,7 @@ ADDS = pa.schema(
         )
     ]
 )
+LIMITS = {"sharpness__score": {"min": 0.35}}
 
 _FLOOR = 2.0
 _LINES = 128

@@ -11,7 +11,7 @@ from pipeline.errors import RecipeError
 from pipeline.manifest import join
 from pipeline.recipe import Recipe
 from pipeline.run import Run
-from pipeline.stage import Tools
+from pipeline.stage import Tools, ensure
 
 
 def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
@@ -26,6 +26,19 @@ def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
     for name, module in plugins.load_all("scorers").items():
         found.append((module, params_of(module, recipe.scorers.get(name, {}), field=f"scorers.{name}")))
     return [*found, (perceptual, perceptual.Params())]
+
+
+def judges(recipe: Recipe) -> list[tuple[Any, BaseModel]]:
+    """The judges that the recipe names, with their parameters.
+
+    Raises:
+        RecipeError: there is no such judge, or it has no such parameter.
+    """
+    found = []
+    for name, values in recipe.judges.items():
+        module = plugins.load("judges", name, field=f"judges.{name}")
+        found.append((module, params_of(module, values, field=f"judges.{name}")))
+    return found
 
 
 def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel:  # noqa: ANN401 (a plug-in)
@@ -57,6 +70,11 @@ def run(run: Run, tools: Tools) -> str:
     table = pa.table({"sample_id": pa.array(sorted(names), pa.string())})
     for one in stored.values():
         table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
+    sound = [row["sample_id"] for row in table.select(["sample_id", "error"]).to_pylist() if not row["error"]]
+    for module, params in judges(run.recipe):
+        rows = [{"sample_id": one} for one in sound]
+        judged = ensure(module, rows, params, tools, weights=module.weights(params)).table()
+        table = join(table, judged.drop_columns(["error"]))
     table = table.append_column("pixel_id", table["canonical__pixel_id"])
     run.save("samples", table)
     bad = len(table) - table["error"].null_count

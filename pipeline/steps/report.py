@@ -15,8 +15,10 @@ from pipeline.errors import PictureError
 from pipeline.manifest import Row, read_table
 from pipeline.reporting import record as kept
 from pipeline.reporting import report
+from pipeline.reporting.histograms import Histogram
 from pipeline.run import Run
 from pipeline.stage import Tools
+from pipeline.steps import overview
 from pipeline.trainset import views
 
 THUMBNAIL_SIDE = 128
@@ -31,6 +33,7 @@ def run(run: Run, tools: Tools) -> str:
     training = run.json("training")
     folder = run.workspace.root / "trainings" / training["folder"] if training else None
     views_made = _sheet(run)
+    bars = overview.histograms(run)
     made = kept.RunRecord(
         run_id=run.id,
         name=run.recipe.name,
@@ -41,7 +44,9 @@ def run(run: Run, tools: Tools) -> str:
         about=run.json("planted").get("about", ""),
         planted=[kept.Planted(**row) for row in run.json("planted").get("files", ())],
         funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
-        thumbnails=_thumbnails(run, rows, tools),
+        thumbnails=_thumbnails(run, rows, bars, tools),
+        histograms=bars,
+        variety=overview.variety(run),
         captions=_captions(run),
         views=views_made,
         preflight=[kept.Known(**one) for one in run.json("preflight").get("lines", ())],
@@ -78,15 +83,16 @@ def _figure(value: str | None) -> str | float | None:
         return value
 
 
-def _thumbnails(run: Run, rows: Sequence[Row], tools: Tools) -> dict[str, bytes]:
-    """Thumbnails of what the galleries show: first what left and what it gave way to, then what stayed."""
+def _thumbnails(run: Run, rows: Sequence[Row], bars: Sequence[Histogram], tools: Tools) -> dict[str, bytes]:
+    """Thumbnails of what the page shows: first what left and what it gave way to, then what stayed; those of bars."""
     wanted: dict[str, None] = {}
     for row in sorted(rows, key=lambda one: one["state"] in ("kept", "held_out")):
         for sample_id in (row["sample_id"], row["kept_instead"]):
             if sample_id:
                 wanted[sample_id] = None
     found = {}
-    shown = list(wanted)[:MOST_THUMBNAILS]
+    examples = [who for shown in bars for bar in shown.bars for who in bar.examples]
+    shown = list(dict.fromkeys([*list(wanted)[:MOST_THUMBNAILS], *examples]))
     for place, sample_id in enumerate(shown):
         tools.progress("thumbnails", place, len(shown))
         try:

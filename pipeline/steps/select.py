@@ -9,9 +9,10 @@ from pipeline import ledger, selection
 from pipeline.dedup import edges, exact, perceptual
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row, table_of
+from pipeline.recipe import Recipe
 from pipeline.review import journal
 from pipeline.run import Run
-from pipeline.selection import Kept
+from pipeline.selection import Kept, Selection
 from pipeline.stage import Tools
 
 KEPT = pa.schema(
@@ -30,9 +31,19 @@ COMPARED = perceptual.ADDS.names
 
 def run(run: Run, tools: Tools) -> str:
     """Save the tables `edges`, `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
-    recipe = run.recipe
+    origins, made, compared = decide(run, tools, run.recipe)
+    ledger.check(made.ledger, origins)
+    run.save("edges", compared)
+    run.save("ledger", table_of(made.ledger, ledger.LEDGER))
+    save_kept(run, made.kept)
+    save_kept(run, made.dropped, name="dropped")
+    return ", ".join(f"{count} {state}" for state, count in ledger.totals(made.ledger).items())
+
+
+def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection, pa.Table]:
+    """The run's origins, what becomes of them under a recipe (its own or another), and all edges; saves nothing."""
     origins = run.rows("origins")
-    samples = run.rows("samples", sorted({*selection.columns(recipe.select), *COMPARED}))
+    samples = run.rows("samples", sorted({*selection.columns(recipe.rules), *COMPARED}))
     comparable = [row for row in samples if not row["error"] and not row["perceptual__flat"]]
     pairs = edges.ensure(
         {row["pixel_id"]: row["perceptual__hash"] for row in comparable},
@@ -41,7 +52,6 @@ def run(run: Run, tools: Tools) -> str:
     )
     pictures = [row for row in origins if not row.get("mask_of")]
     same = table_of([*exact.of_bytes(pictures), *exact.of_pixels(samples)], exact.EDGES)
-    run.save("edges", pa.concat_tables([same, pairs.table(exact.EDGES)]))
     near = recipe.dedup.near
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
     decided = journal.load(run.workspace.decisions).latest()
@@ -51,16 +61,12 @@ def run(run: Run, tools: Tools) -> str:
         pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else (),
         {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict in ("keep", "drop")},
         rights=recipe.rights,
-        rules=recipe.select,
+        rules=recipe.rules,
         dedup=recipe.dedup,
         split=recipe.split,
         priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
     )
-    ledger.check(made.ledger, origins)
-    run.save("ledger", table_of(made.ledger, ledger.LEDGER))
-    save_kept(run, made.kept)
-    save_kept(run, made.dropped, name="dropped")
-    return ", ".join(f"{count} {state}" for state, count in ledger.totals(made.ledger).items())
+    return origins, made, pa.concat_tables([same, pairs.table(exact.EDGES)])
 
 
 def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:

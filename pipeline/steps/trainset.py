@@ -183,7 +183,7 @@ def _provenance(run: Run) -> dict[str, str]:
     return {
         "Recipe": f"{recipe.name} ({recipe.digest[:12]})",
         "Sources": ", ".join(f"{source.kind} {source.path.name}" for source in recipe.sources),
-        "Rules": ", ".join(f"{column} {limit.min} to {limit.max}" for column, limit in recipe.select.items()) or "none",
+        "Rules": ", ".join(f"{column} {limit.min} to {limit.max}" for column, limit in recipe.rules.items()) or "none",
         "Captions": f"{recipe.caption.captioner} {recipe.caption.model or ''}".strip(),
         "Views": str(recipe.augment.views),
     }

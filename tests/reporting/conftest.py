@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.reporting.histograms import Spread, Variety, histogram
 from pipeline.reporting.pictures import thumbnail
 from pipeline.reporting.record import (
     AugmentedView,
@@ -219,6 +220,19 @@ def example() -> RunRecord:
         ledger=rows,
         funnel=funnel(rows, STAGES),
         thumbnails=thumbnails(),
+        histograms=[
+            histogram(
+                "sharpness__score",
+                "sharpness, 0 to 1",
+                {row.sample_id: at / 40 for at, row in enumerate(rows)},
+                least=0.5,
+            )
+        ],
+        variety=Variety(
+            [Spread("lighting", {"bright": 30, "dark": 10}, 1.75)],
+            [("robot", 36)],
+            ["30 of 40 pictures are bright (lighting): add some that are dark."],
+        ),
         captions=[*captions(rows), *school()],
         views=views(),
         preflight=[Known("memory", "about 2.0 GiB at the peak"), Known("cropping", "1 picture of 9", "Cut it.")],
@@ -311,6 +325,8 @@ def hostile(record: RunRecord) -> RunRecord:
         + [Planted(text.rstrip("/").rsplit("/", 1)[-1], text, text, ("kept",), text) for text in HOSTILE],
         ledger=ledger_rows,
         funnel=funnel(ledger_rows, HOSTILE),
+        histograms=[histogram(text, text, {sample_id(1): 1.0}) for text in HOSTILE],
+        variety=Variety([Spread(text, {text: 1}, 1.0) for text in HOSTILE], [(text, 1) for text in HOSTILE], HOSTILE),
         captions=[
             CaptionRow(caption.sample_id, text, text, f"{text} b", text, text, (text,), "train") for text in HOSTILE
         ],

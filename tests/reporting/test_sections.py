@@ -26,6 +26,8 @@ def test_a_whole_run_fills_every_section(record):
         ("ledger", {"left-out", "duplicates", "planted"}),
         ("planted", {"planted"}),
         ("captions", {"captions", "class-pictures"}),
+        ("histograms", {"measured"}),
+        ("variety", {"variety"}),
         ("views", {"augmentation"}),
         ("preflight", {"preflight"}),
         ("training", {"training"}),
