@@ -1,11 +1,14 @@
 """The life of one picture: where it came from, what was measured, decided, captioned, and which runs used it."""
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flows.show import why
 from pipeline.errors import InputError
 from pipeline.manifest import Row, read_table
+from pipeline.review import history, journal
 from pipeline.run import Run
 
 SHORTEST_ID = 4
@@ -47,10 +50,53 @@ def life(run: Run, picture: str) -> dict[str, Any]:
         "ledger": [row for row in run.rows("ledger") if key in (row["sample_id"], row["origin"])],
         "measured": next(iter(of("samples")), {}),
         "caption": next(iter(of("reviewed") or of("captions")), {}),
+        "history": history.values(_history(run, of("samples"))),
         "views": views,
         "trainset": run.json("trainset").get("digest") if views else None,
         "runs": _runs_with(run, key),
     }
+
+
+def _history(run: Run, samples: list[Row]) -> list[history.Version]:
+    """The versions of the caption of a picture, over all runs of the workspace up to this one, and people's."""
+    if not samples or not samples[0]["pixel_id"]:
+        return []
+    sample_id, pixel_id = samples[0]["sample_id"], samples[0]["pixel_id"]
+    proposed = []
+    for path in sorted(run.workspace.runs.glob("*/captions.parquet")):
+        one = Run.open(run.workspace, path.parent.name)
+        for row in one.rows("captions"):
+            if one.id <= run.id and row["sample_id"] == sample_id and row["body"]:
+                told = json.loads(row.get("made") or "{}")
+                proposed.append(
+                    history.Proposed(
+                        run=one.id,
+                        at=_begun(one.id),
+                        body=row["body"],
+                        source=row["source"],
+                        made=told,
+                        said=row.get("said"),
+                        changes=row.get("changes") or (),
+                    )
+                )
+    return history.of(pixel_id, proposed, journal.load(run.workspace.decisions).decisions)
+
+
+def _begun(run_id: str) -> str:
+    """When a run began, by its id, which is more exact than what its file says."""
+    return datetime.strptime(run_id[:19], "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC).isoformat()
+
+
+def _version(one: dict[str, Any]) -> str:
+    parent = f" of {one['parent']}" if one["parent"] else ""
+    told = ", ".join(f"{name} {_plain(value)}" for name, value in one["told"].items() if name != "run")
+    return f"  {one['id']}{parent}, {one['at'][:16]}, {one['by']}: {one['text']}" + (f" ({told})" if told else "")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={one}" for name, one in value.items() if one is not None)
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _runs_with(run: Run, sample_id: str) -> list[dict[str, Any]]:
@@ -77,6 +123,7 @@ def life_text(found: dict[str, Any]) -> str:
         body = found["caption"].get("caption") or found["caption"].get("body") or "none"
         whose = "decided by a person" if found["caption"].get("decided") else f"from {found['caption']['source']}"
         lines.append(f"  caption     {body} ({whose})")
+    lines += [_version(one) for one in found["history"]]
     lines += [f"  view {row['view']:<6} {row['caption'] or '(no caption)'}" for row in found["views"]]
     lines += [f"  trained     in training set {found['trainset']}"] if found["trainset"] else []
     for one in found["runs"]:

@@ -14,7 +14,7 @@ from pipeline import families, headers
 from pipeline.errors import ModelError
 
 STARTER = Path(__file__).parent / "starter" / "weights"
-PARTS = {"base": "sd", "vae": "sd", "clip": "clip", "blip": "blip"}
+PARTS = {"base": "sd", "vae": "sd", "clip": "clip", "open_clip": "clip", "blip": "blip"}
 """What a reference may be wanted for, and the starter's folder for it."""
 COMPONENTS = {"base": ("unet", "vae"), "vae": ("vae",)}
 """Folders below the model's own that hold weights, a base's text encoders apart; the others hold them themselves."""
@@ -43,8 +43,9 @@ def locate(
 ) -> Path:
     """The folder of a model, downloaded if it must be.
 
-    `part` is what the model is wanted for: `base` (one of `families`), `vae` (of one), `clip` or `blip`; the component
-    `untrained` (see `COMPONENTS`; "" for a CLIP or BLIP) need not have weights; `field` is where the recipe names it.
+    `part` is what the model is wanted for: `base` (one of `families`), `vae` (of one), `clip`, `open_clip` (a CLIP, or
+    one in open_clip's layout) or `blip`; the component `untrained` (see `COMPONENTS`; "" for a CLIP or BLIP) need not
+    have weights; `field` is where the recipe names it.
     Raises ModelError where it is not there and cannot be had, is of another kind, or has only pickles.
     """
     path = Path(reference).expanduser()
@@ -150,6 +151,8 @@ def _problem(folder: Path, part: str, untrained: str | None, field: str) -> str 
         encoders = families.of(folder, field=field).text_encoders
         parts, needed = (*parts, *encoders), ["scheduler", *map(families.tokenizer_of, encoders)]
     needed += [f"{name}/config.json".lstrip("/") for name in parts]
+    if part == "open_clip" and (folder / "open_clip_config.json").exists():
+        needed.remove("config.json")
     for name in needed:
         if not (folder / name).exists():
             return f"the model has no {name}"

@@ -1,11 +1,14 @@
-"""A CLIP of transformers for open_clip: the same model in its names, with its configuration."""
+"""CLIPs as open_clip has them, and those of transformers translated: the same model in its names and configuration."""
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPProcessor
@@ -53,6 +56,32 @@ def export(folder: Path, target: Path) -> None:
         processor.tokenizer.save_pretrained(fresh)
         save_file(weights(model.state_dict()), fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / CONFIG).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[Any, Callable[[Any], Tensor], Callable[[Sequence[str]], Tensor]]:
+    """A CLIP as open_clip's model, in float32: it, what makes a picture of Pillow ready, and what makes texts tokens.
+
+    It lies in `folder` in open_clip's layout, or in that of transformers, which goes first where there are both.
+
+    Raises:
+        ModelError: see `export`.
+    """
+    if not (folder / "config.json").exists():
+        name = f"local-dir:{folder}"
+        theirs, _, see = open_clip.create_model_and_transforms(name)
+        return theirs.eval().requires_grad_(False), see, open_clip.get_tokenizer(name)  # noqa: FBT003 (torch's own)
+    own = CLIPModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+    processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+    model = open_clip.CLIP(**model_config(own.config))
+    model.load_state_dict(weights(own.state_dict()))
+    see = image_transform_v2(PreprocessCfg(**_preprocess(processor.image_processor)), is_train=False)
+
+    def read(texts: Sequence[str]) -> Tensor:
+        tokens = processor.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
+        ids: Tensor = tokens.input_ids
+        return ids
+
+    return model.eval().requires_grad_(False), see, read  # noqa: FBT003
 
 
 def model_config(config: CLIPConfig) -> dict[str, Any]:

@@ -78,6 +78,8 @@ def check(recipe: Recipe) -> None:
                 remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
             )
     plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
+    if recipe.caption.tags:
+        plugins.find("captioners", recipe.caption.tags.tagger, field="caption.tags.tagger")
     plugins.find("methods", recipe.train.method, field="train.method")
     if recipe.train.log_with and find_spec(recipe.train.log_with) is None:
         raise RecipeError(
@@ -105,6 +107,9 @@ def check_all(recipe: Recipe, steps: Collection[str] = ALL_STEPS) -> None:
     if "caption" in steps:
         captioner = plugins.load("captioners", recipe.caption.captioner, field="caption.captioner")
         captioner.weights(params_of(captioner, recipe.caption.captioner_params, field="caption.params"))
+        if tags := recipe.caption.tags:
+            tagger = plugins.load("captioners", tags.tagger, field="caption.tags.tagger")
+            tagger.weights(params_of(tagger, tags.tagger_params, field="caption.tags.params"))
     if "trainset" in steps:
         augment.check(recipe.augment.transforms)
     for model in _models(recipe):
@@ -148,6 +153,12 @@ def _models(recipe: Recipe) -> list[_Model]:
     found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained, *told)]
     if (recipe.evaluate.prompts or recipe.evaluate.general_prompts) and part == "base":
         found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
+    caption = recipe.caption
+    if caption.fit or "clip" in caption.rerank:
+        field = "evaluate.clip" if caption.clip is None else "caption.clip"
+        found.append(_Model("caption", caption.clip or recipe.evaluate.clip, None, "open_clip", field))
+    if "itm" in caption.rerank:
+        found.append(_Model("caption", str(caption.matcher), None, "blip", "caption.matcher"))
     return found
 
 

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline import plugins
+from pipeline.captioning import Caption
 from pipeline.errors import InputError, RecipeError
 from pipeline.manifest import digest
 from pipeline.ranges import Tune
@@ -22,7 +23,6 @@ from pipeline.settings import (
     Augment,
     BaseModelRef,
     Buckets,
-    Caption,
     Dedup,
     Evaluate,
     Limit,

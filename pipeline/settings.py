@@ -4,7 +4,6 @@
 """
 
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -127,36 +126,6 @@ class Split(Part):
     )
     seed: int = Field(7, description="another seed holds out others")
     min_groups: int = Field(20, ge=2, description="with fewer groups of pictures than this nothing is held out")
-
-
-class Caption(Part):
-    """Where captions come from and how they are put together."""
-
-    captioner: str = Field("sidecar", description="name of a captioner (`gesso list captioners`)")
-    params: dict[str, Any] = Field({}, description="the captioner's own parameters")
-    model: str | None = Field(None, description="the captioner's model: starter, a folder, or a hub id")
-    revision: str | None = Field(None, description="commit of the hub model")
-    prefer_sidecar: bool = Field(
-        default=True, description="a caption that stands beside the file goes before a machine's"
-    )
-    compose: str = Field("{body}", description="template over {body}, {class} and {trigger}; empty parts leave no gap")
-
-    @property
-    def captioner_params(self) -> dict[str, Any]:
-        """The captioner's own parameters, its model and revision among them where the recipe names them."""
-        told = {"model": self.model, "revision": self.revision}
-        return {**self.params, **{name: value for name, value in told.items() if value is not None}}
-
-    @model_validator(mode="after")
-    def _known_names(self) -> "Caption":
-        try:
-            parts = [part[1:] for part in Formatter().parse(self.compose) if part[1] is not None]
-        except ValueError as error:
-            raise ValueError(f"compose has a brace too many or too few: {error}") from error
-        unknown = sorted({str(name) for name, *more in parts if any(more) or name not in ("body", "class", "trigger")})
-        if unknown:
-            raise ValueError(f"compose knows {{body}}, {{class}} and {{trigger}}, not {unknown}")
-        return self
 
 
 class Review(Part):

@@ -107,6 +107,7 @@ def home(tmp_path_factory):
     (folder / "my-photos" / "cut.jpg").write_bytes((folder / "my-photos" / "05.jpg").read_bytes()[:3000])
     (folder / "my-photos" / "copy.jpg").write_bytes((folder / "my-photos" / "07.jpg").read_bytes())
     recipe = yaml.safe_load((ROOT / "datasets" / "photos.yaml").read_text(encoding="utf-8"))
+    (folder / "words.txt").write_text("red\nblue\ncircle\n", encoding="utf-8")
     (folder / "datasets").mkdir()
     (folder / "datasets" / "photos.yaml").write_text(yaml.safe_dump({**recipe, **SMALL}), encoding="utf-8")
     shutil.copy(ROOT / "datasets" / "domain.yaml", folder / "datasets")
@@ -224,10 +225,12 @@ JSON = {
     "gesso report": "work/photos",
     "gesso weights show": "work/photos",
     "gesso variety": "work/photos",
+    "gesso tags": "work/photos --vocabulary words.txt --to limits.txt",
     "gesso review export": "work/photos --to captions.csv",
     "gesso review apply": "work/photos captions.csv --accept-rest",
     "gesso review undo": "work/photos",
     "gesso review status": "work/photos",
+    "gesso review misfits": "work/photos --limit 3",
     "gesso review conflicts": "work/photos --to conflicts.csv",
     "gesso doctor": "",
     "gesso list": "scorers",

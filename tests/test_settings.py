@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import settings
-from pipeline.settings import Buckets, Caption, Limit, Painted, Part, Source
+from pipeline.settings import Buckets, Limit, Painted, Part, Source
 
 PARTS = [
     part for part in vars(settings).values() if isinstance(part, type) and issubclass(part, Part) and part is not Part
@@ -36,11 +36,6 @@ def test_a_limit_holds_something():
     for nothing in ({}, {"min": 1.1, "max": 1}):
         with pytest.raises(ValidationError):
             Limit(**nothing)
-
-
-@pytest.mark.parametrize("compose", ["", "{body}", "photo of {trigger} {class}, {body}", "{{literally}} {body}"])
-def test_templates_that_are_fine(compose):
-    assert Caption(compose=compose).compose == compose
 
 
 def test_the_square_bucket_holds_a_step():

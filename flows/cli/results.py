@@ -103,4 +103,29 @@ def variety(
     click.echo(json.dumps(varied.value(run, found, page)) if as_json else varied.text(run, found, page))
 
 
-COMMANDS = (report, ledger, show, variety)
+@click.command(epilog=example("gesso tags work/photos --vocabulary words.txt --to limits.txt"))
+@workspace_argument
+@run_option
+@click.option(
+    "--vocabulary", type=click.Path(path_type=Path), required=True, help="A text file with a tag on each line."
+)
+@click.option("--to", "path", type=click.Path(path_type=Path), required=True, help="Where to write it with limits.")
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="The share of tagged pictures that show the tag.",
+)
+@json_option
+def tags(workspace: Path, run_id: str | None, vocabulary: Path, path: Path, precision: float, as_json: bool) -> None:
+    """Measure from which score of CLIP on a tag holds, on pictures whose captions are known."""
+    run = open_run(workspace, run_id)
+
+    from flows.tagging import limits
+
+    found = limits(run, vocabulary, path, precision=precision)
+    click.echo(json.dumps(found.value()) if as_json else found.words())
+
+
+COMMANDS = (report, ledger, show, variety, tags)

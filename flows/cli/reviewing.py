@@ -9,7 +9,7 @@ import click
 from flows.cli.options import CONTEXT, example, json_option, open_run, run_option, workspace_argument
 
 fit_option = click.option(
-    "--fit", is_flag=True, help="Measure first how well captions tell of their pictures (evaluate.clip); worst first."
+    "--fit", is_flag=True, help="Measure first how well captions tell of their pictures (caption.clip); worst first."
 )
 reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decided; default: your user name.")
 
@@ -145,6 +145,20 @@ def status(workspace: Path, run_id: str | None, as_json: bool) -> None:
     from flows.review_status import status
 
     _say(status(run), as_json)
+
+
+@review.command(epilog=example("gesso review misfits work/photos --limit 20"))
+@workspace_argument
+@run_option
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many.")
+@json_option
+def misfits(workspace: Path, run_id: str | None, limit: int, as_json: bool) -> None:
+    """List the captions that tell least of their pictures, worst first, by CLIP (caption.clip)."""
+    run = open_run(workspace, run_id)
+
+    from flows.review_misfits import misfits
+
+    _say(misfits(run, limit=limit), as_json)
 
 
 @review.command(epilog=example("gesso review conflicts work/photos --to conflicts.csv"))

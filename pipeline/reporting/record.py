@@ -12,6 +12,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.reporting.captions import CaptionRow as CaptionRow
 from pipeline.reporting.histograms import Histogram, Variety
 
 Picture = bytes | NDArray[np.uint8]
@@ -52,26 +53,6 @@ class FunnelStep:
     def went_on(self) -> int:
         """How many files the next stage saw."""
         return self.came_in - sum(self.left.values())
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionRow:
-    """One caption on its way from the machine to the training set."""
-
-    sample_id: str
-    origin: str
-    machine: str
-    """The captioner's body, before anybody read it."""
-    reviewed: str | None
-    """The body that a person wrote or accepted; None where nobody has."""
-    final: str
-    """The composed caption that training reads."""
-    provenance: str
-    """Who stands for the text, such as `blip`, `sidecar` or `person:ann`."""
-    flags: tuple[str, ...] = ()
-    """What the checks found suspicious, such as `repeats` or `too_short`."""
-    split: str = "train"
-    """train or held_out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,8 @@ def _planted(record: RunRecord, album: Album) -> Data:
     caught = planted.compare(record)
     if caught is None:
         return {}
-    kinds = [(kind, share_bar([("on", kind.right)], kind.planted)) for kind in caught.kinds]
     return {
-        "kinds": kinds,
+        "kinds": [(kind, share_bar([("on", kind.right)], kind.planted)) for kind in caught.kinds],
         "reasons": caught.reasons,
         "recall": caught.recall,
         "precision": caught.precision,
@@ -79,11 +78,14 @@ def _captions(record: RunRecord, album: Album) -> Data:
     if not record.captions:
         return {}
     ranked = sorted(record.captions, key=captions.rank)
+    worst, known = captions.misfits(record.captions)
     return {
+        "misfits": ([(row, album.thumbnail(row.sample_id)) for row in worst], known),
         "rows": [(row, album.thumbnail(row.sample_id), captions.changes(row)) for row in ranked[:MOST_CAPTIONS]],
         "total": len(record.captions),
         "flagged": sum(bool(row.flags) for row in record.captions),
         "reviewed": sum(row.reviewed is not None for row in record.captions),
+        "cut": sum(captions.cut(row) for row in record.captions),
     }
 
 
@@ -107,9 +109,8 @@ def _preflight(record: RunRecord, _: Album) -> Data:
 
 
 def _training(record: RunRecord, _: Album) -> Data:
-    if not record.training:
-        return {}
-    return {"charts": [plots.training_loss(record.training), plots.learning_rate(record.training)]}
+    charts = (plots.training_loss, plots.learning_rate)
+    return {"charts": [chart(record.training) for chart in charts]} if record.training else {}
 
 
 def _learning(record: RunRecord, _: Album) -> Data:
@@ -157,9 +158,8 @@ def _resemblances(record: RunRecord, album: Album) -> Data:
 
 
 def _rights(record: RunRecord, _: Album) -> Data:
-    if not record.rights:
-        return {}
-    return {"rows": sorted(record.rights, key=lambda right: (right.allowed, -right.count, right.license))}
+    rows = sorted(record.rights, key=lambda right: (right.allowed, -right.count, right.license))
+    return {"rows": rows} if rows else {}
 
 
 def _cost(record: RunRecord, _: Album) -> Data:

@@ -1,5 +1,6 @@
 """Step: propose a caption for every picture that is kept."""
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel
 
-from pipeline import imaging, plugins
+from pipeline import hygiene, imaging, plugins
+from pipeline.captioning import Caption
 from pipeline.errors import PictureError
 from pipeline.manifest import Row, table_of
 from pipeline.run import Run
 from pipeline.stage import Tools, ensure
+from pipeline.steps import fit, ranking
 from pipeline.steps.measure import params_of
 
 SHARD = 64
@@ -20,7 +23,11 @@ CAPTIONS = pa.schema(
         ("sample_id", pa.string()),
         ("body", pa.string()),
         ("candidates", pa.list_(pa.string())),  # what else was proposed, best first
+        ("tags", pa.string()),  # by the recipe's tagger, parted by commas
         ("source", pa.string()),  # sidecar, or the captioner with its model and revision
+        ("made", pa.string()),  # JSON: captioner, version, model, revision, weights, settings and who re-ranked
+        ("said", pa.string()),  # the machine's own text, where hygiene changed it
+        ("changes", pa.list_(pa.string())),  # what hygiene did to it
         ("error", pa.string()),
     ]
 )
@@ -80,20 +87,84 @@ def run(run: Run, tools: Tools) -> str:
     pictures = [row for name in ("kept", "dropped") for row in run.rows(name, ("sample_id", "pixel_id", "sidecar"))]
     told = {row["sample_id"]: row["sidecar"] for row in pictures if recipe.prefer_sidecar and row["sidecar"]}
     rows = [{**row, "sidecar": row["sidecar"] or ""} for row in pictures if row["sample_id"] not in told]
-    stage = Captioning(captioner)
-    stored = ensure(stage, rows, params, tools, weights=captioner.weights(params), shard=SHARD)
-    source = captioner.provenance(params)
-    made = [
+    weights = captioner.weights(params)
+    said = ensure(Captioning(captioner), rows, params, tools, weights=weights, shard=SHARD).table().to_pylist()
+    texts = [[text for text in (one["caption__body"], *(one.get("caption__others") or ())) if text] for one in said]
+    source, made = captioner.provenance(params), _made(recipe, captioner, params, weights)
+    if recipe.rerank:
+        asked = [{**row, "texts": some} for row, some in zip(rows, texts, strict=True)]
+        texts, source = ranking.reranked(run, asked, tools), f"{source} reranked={'+'.join(recipe.rerank)}"
+    clean = recipe.clean and captioner.LOOKS
+    captions = [
         {
             "sample_id": row["sample_id"],
-            "body": said["caption__body"] or "",
-            "candidates": said.get("caption__others") or [],
+            **_tidy(some, clean=clean, prompt=str(getattr(params, "prompt", ""))),
             "source": source,
-            "error": said["error"],
+            "made": made,
+            "error": one["error"],
         }
-        for row, said in zip(rows, stored.table().to_pylist(), strict=True)
+        for row, some, one in zip(rows, texts, said, strict=True)
     ]
-    made += [{"sample_id": one, "body": text, "candidates": [], "source": "sidecar"} for one, text in told.items()]
-    run.save("captions", table_of(made, CAPTIONS))
-    empty = sum(not row["body"] for row in made)
-    return f"{len(made)} captions, {len(told)} of them from beside the files, {empty} empty"
+    captions += [
+        {"sample_id": one, "body": text, "candidates": [], "source": "sidecar", "made": "{}", "changes": []}
+        for one, text in told.items()
+    ]
+    tags = tagged(run, pictures, tools)
+    run.save("captions", table_of([{**row, "tags": tags.get(row["sample_id"], "")} for row in captions], CAPTIONS))
+    if recipe.fit:
+        fit.measure(run, tools)
+    empty = sum(not row["body"] for row in captions)
+    changed = sum(bool(row["changes"]) for row in captions)
+    done = f"{len(captions)} captions, {len(told)} of them from beside the files, {empty} empty"
+    return f"{done}, {changed} cleaned of what machines say" if changed else done
+
+
+def tagged(run: Run, pictures: Sequence[Row], tools: Tools) -> dict[str, str]:
+    """The tags of every picture by its sample id, where the recipe names a tagger."""
+    recipe = run.recipe.caption.tags
+    if recipe is None:
+        return {}
+    tagger = plugins.load("captioners", recipe.tagger, field="caption.tags.tagger")
+    params = params_of(tagger, recipe.tagger_params, field="caption.tags.params")
+    rows = [{**row, "sidecar": row["sidecar"] or ""} for row in pictures]
+    stored = ensure(Captioning(tagger), rows, params, tools, weights=tagger.weights(params), shard=SHARD)
+    said = stored.table(["caption__body"])["caption__body"].to_pylist()
+    return {row["sample_id"]: tags or "" for row, tags in zip(rows, said, strict=True)}
+
+
+def _tidy(texts: Sequence[str], *, clean: bool, prompt: str) -> Row:
+    """The first of the texts as the body and the others as candidates, cleaned; the prompt was asked for, and stays."""
+    found = [_cleaned(text, prompt) if clean else (text, ()) for text in texts]
+    body, changes = found[0] if found else ("", ())
+    others = dict.fromkeys(text for text, _ in found[1:] if text != body)
+    return {
+        "body": body,
+        "candidates": list(others),
+        "said": texts[0] if changes else None,
+        "changes": list(changes),
+    }
+
+
+def _cleaned(text: str, prompt: str) -> tuple[str, tuple[str, ...]]:
+    asked = " ".join(prompt.split())
+    if not asked or not text.startswith(f"{asked} "):
+        return hygiene.cleaned(text)
+    rest, changes = hygiene.cleaned(text.removeprefix(f"{asked} "))
+    return f"{asked} {rest}", changes
+
+
+def _made(recipe: Caption, captioner: Any, params: BaseModel, weights: str) -> str:  # noqa: ANN401 (a plug-in module)
+    """What made the captions, as JSON."""
+    settings = params.model_dump(mode="json")
+    told = {
+        "captioner": recipe.captioner,
+        "version": captioner.VERSION,
+        "model": getattr(params, "model", None),
+        "revision": getattr(params, "revision", None),
+        "weights": weights[:16],
+        "prompt": settings.pop("prompt", None),
+        "seed": settings.pop("seed", None),
+        "settings": settings,
+        "reranked": list(recipe.rerank),
+    }
+    return json.dumps({name: one for name, one in told.items() if one not in (None, "", [])}, ensure_ascii=False)

@@ -3,14 +3,14 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pipeline import imaging, ledger
+from pipeline import imaging, learning, ledger
 from pipeline.errors import PictureError
 from pipeline.manifest import Row, read_table
 from pipeline.reporting import record as kept
@@ -20,8 +20,11 @@ from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.steps import overview
 from pipeline.trainset import views
+from pipeline.trainset.lengths import Ruler
 
 THUMBNAIL_SIDE = 128
+NEVER_CUT = 75
+"""A caption of fewer characters cannot be cut: no token is shorter than one."""
 MOST_THUMBNAILS = 400
 SHEET_PICTURES, SHEET_VIEWS = 6, 4
 """Pictures on the augmentation sheet, and views of each."""
@@ -110,6 +113,8 @@ def _captions(run: Run) -> list[kept.CaptionRow]:
         for row in run.rows("views", ("sample_id", "view", "caption"))
         if row["view"] == 0
     }
+    read = _reader(run, final.values())
+    fits = {row["sample_id"]: row["fit"] for row in run.rows("fits")}
     return [
         kept.CaptionRow(
             sample_id=row["sample_id"],
@@ -120,9 +125,18 @@ def _captions(run: Run) -> list[kept.CaptionRow]:
             provenance=row["source"],
             flags=tuple(row["flags"]),
             split=row["split"],
+            fit=fits.get(row["sample_id"]),
+            read=read(final.get(row["sample_id"], "")),
         )
         for row in run.rows("reviewed")
     ]
+
+
+def _reader(run: Run, captions: Iterable[str]) -> Callable[[str], int | None]:
+    """Measures how much of a caption the text encoder reads, where there is one and a caption that may be too long."""
+    if learning.part(run.recipe) != "base" or all(len(one) < NEVER_CUT for one in captions):
+        return lambda caption: None  # noqa: ARG005 (nothing to measure)
+    return Ruler(learning.locate(run.recipe)).read
 
 
 def _sheet(run: Run) -> list[kept.AugmentedView]:

@@ -14,6 +14,7 @@ from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps.select import load_kept
 from pipeline.training import epochs
 from pipeline.trainset import build, crops, latents, masks, texts
+from pipeline.trainset.composition import without
 
 if TYPE_CHECKING:
     from pipeline.trainset.loader import ParquetExamples
@@ -32,16 +33,21 @@ def standing(run: Run) -> list[Kept]:
 
 def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
     """The caption that training reads, by sample id."""
+    recipe = run.recipe.caption
     bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
-    return {
+    tags = {row["sample_id"]: row.get("tags") or "" for row in run.rows("captions")}
+    made = {
         one.sample_id: build.compose(
-            run.recipe.caption.compose,
+            recipe.compose,
             body=bodies[one.sample_id],
             class_=one.origins[0]["class"],
-            trigger=one.origins[0]["trigger"],
+            trigger=recipe.triggers.get(one.origins[0]["class"] or "", one.origins[0]["trigger"]),
+            tags=tags.get(one.sample_id, ""),
+            sidecar=one.sidecar,
         )
         for one in kept
     }
+    return {sample_id: without(caption, recipe.remove) for sample_id, caption in made.items()}
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -55,7 +61,9 @@ def run(run: Run, tools: Tools) -> str:
         RecipeError: the loss is to be masked, and there are no masks.
     """
     kept = standing(run)
-    rows = build.rows_of(kept, composed(run, kept), run.recipe.augment, masked=run.recipe.train.masked_loss)
+    keep = run.recipe.caption.keep_tokens if run.recipe.caption.shuffle else None
+    masked = run.recipe.train.masked_loss
+    rows = build.rows_of(kept, composed(run, kept), run.recipe.augment, masked=masked, keep=keep)
     train = [row for row in rows if row["split"] == "train"]
     if not train:
         raise InputError(

@@ -13,6 +13,7 @@ from pipeline import augment
 from pipeline.manifest import Row, digest, table_of
 from pipeline.selection import Kept
 from pipeline.settings import Augment
+from pipeline.trainset.composition import shuffled
 from pipeline.workspace import Workspace, write_bytes, write_table
 
 MANIFEST = pa.schema(
@@ -34,28 +35,36 @@ NAMED = ("sample_id", "pixel_id", "view", "transforms", "caption", "split", "rep
 """Columns that the digest covers, and the mask where there is one; where a file lay plays no part."""
 
 
-def compose(template: str, *, body: str, class_: str | None, trigger: str | None) -> str:
+def compose(
+    template: str, *, body: str, class_: str | None, trigger: str | None, tags: str = "", sidecar: str | None = None
+) -> str:
     """The caption that training reads: the template filled, without the gaps that empty parts leave.
 
     The template's commas part it; a part that comes out empty goes with its comma. The body's own commas stay.
     """
-    values = {"body": body, "class": class_ or "", "trigger": trigger or ""}
+    values = {"body": body, "class": class_ or "", "trigger": trigger or "", "tags": tags, "sidecar": sidecar or ""}
     parts = [" ".join(part.format(**values).split()).strip(" ,") for part in template.split(",")]
     return ", ".join(part for part in parts if part)
 
 
 def rows_of(
-    kept: Sequence[Kept], captions: Mapping[str, str], augmentation: Augment, *, masked: bool = False
+    kept: Sequence[Kept],
+    captions: Mapping[str, str],
+    augmentation: Augment,
+    *,
+    masked: bool = False,
+    keep: int | None = None,
 ) -> list[Row]:
     """The manifest's rows: every view of every kept picture; `captions` are the composed ones by sample id.
 
+    With `keep` every further view has the parts of its caption in an order of its own, but for so many first ones.
     With `masked` they name the pictures' masks: of several places that a picture came from, the first that has one.
     """
     rows: list[Row] = []
     for one in sorted(kept, key=lambda each: each.sample_id):
         caption = captions[one.sample_id]
         allowed, refused = augment.effective(augmentation.transforms, caption, insist=augmentation.insist)
-        views = augmentation.views if one.split == "train" and allowed else 1
+        views = augmentation.views if one.split == "train" and (allowed or keep is not None) else 1
         shared = {
             "sample_id": one.sample_id,
             "pixel_id": one.pixel_id,
@@ -68,9 +77,19 @@ def rows_of(
         }
         told = {"transforms": json.dumps(list(allowed)), "refused": list(refused)}
         rows += [
-            {**shared, "view": view, **(told if view else {"transforms": "[]", "refused": []})} for view in range(views)
+            {
+                **shared,
+                "view": view,
+                "caption": _ordered(caption, one.pixel_id, view, keep),
+                **(told if view else {"transforms": "[]", "refused": []}),
+            }
+            for view in range(views)
         ]
     return rows
+
+
+def _ordered(caption: str, pixel_id: str, view: int, keep: int | None) -> str:
+    return shuffled(caption, keep=keep, seed=f"{pixel_id} {view}") if view and keep is not None else caption
 
 
 def name(rows: Sequence[Row]) -> str:

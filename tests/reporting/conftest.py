@@ -120,7 +120,8 @@ def captions(rows: list[LedgerRow]) -> list[CaptionRow]:
         final = f"photo of sks toy, {reviewed or machine}"
         who = "person:ann" if reviewed else "blip"
         split = "held_out" if row.state == "held_out" else "train"
-        made.append(CaptionRow(row.sample_id, row.origin, machine, reviewed, final, who, flags, split))
+        fit = 31.0 - len(made) if who == "blip" else None
+        made.append(CaptionRow(row.sample_id, row.origin, machine, reviewed, final, who, flags, split, fit=fit))
     return made
 
 

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.reporting.captions import changes, clip, rank
+from pipeline.reporting.captions import changes, clip, cut, misfits, rank
 from pipeline.reporting.record import CaptionRow
 
 texts = st.text("ab ", max_size=30)
@@ -34,3 +36,20 @@ def test_a_change_is_told_by_the_word():
 def test_long_texts_are_clipped_and_counted():
     assert clip("x" * 600) == "x" * 600
     assert clip("x" * 12_345) == "x" * 600 + "… (12,345 characters)"
+
+
+def test_the_worst_tenth_of_what_was_measured_is_shown_worst_first():
+    rows = [CaptionRow(str(n), f"{n:03}.png", "a", None, "a", "blip", fit=float(n % 50)) for n in range(100)]
+    rows.append(CaptionRow("x", "x.png", "a", None, "a", "blip"))
+    worst, total = misfits(rows)
+    assert total == 100
+    assert [row.origin for row in worst[:3]] == ["000.png", "050.png", "001.png"]
+    assert len(worst) == 10
+    assert misfits(rows[-1:]) == ([], 0)
+
+
+def test_a_caption_is_cut_where_the_encoder_reads_less():
+    row = CaptionRow("x", "x.png", "a", None, "a cat", "blip")
+    assert not cut(row)
+    assert not cut(replace(row, read=5))
+    assert cut(replace(row, read=3))

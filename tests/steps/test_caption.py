@@ -1,12 +1,15 @@
+import json
 from typing import Any
 
 import pytest
 
+from flows.life import life
 from pipeline.captioners import blip
+from pipeline.captioning import Caption
 from pipeline.errors import PictureError, RecipeError
 from pipeline.imaging import decode
 from pipeline.stage import Tools
-from pipeline.steps.caption import Captioning
+from pipeline.steps.caption import Captioning, _tidy
 
 BEFORE = ("ingest", "measure", "select")
 
@@ -103,3 +106,59 @@ def test_a_picture_that_cannot_be_read_again_gets_an_error_and_costs_its_neighbo
         mean = decode(finished.run.workspace.original(ids[place]).read_bytes()).pixels.mean()
         assert made[place] == {"caption__body": f"brightness {mean:.0f}"}
     assert (stage.VERSION, stage.__name__) == (3, "caption.looker")
+
+
+def test_what_machines_say_without_meaning_it_goes_and_is_recorded():
+    made = _tidy(["a picture of a cat", "a cat", "arafed dog"], clean=True, prompt="")
+    assert made == {
+        "body": "a cat", "candidates": ["dog"], "said": "a picture of a cat",
+        "changes": ["took out “a picture of”"],
+    }  # fmt: skip
+    assert _tidy(["a picture of a cat"], clean=False, prompt="")["body"] == "a picture of a cat"
+    kept = _tidy(["a picture of a cat cat cat"], clean=True, prompt="a picture  of")
+    assert (kept["body"], kept["changes"]) == ("a picture of a cat", ["“cat” once, not 3 times"])
+    assert _tidy([], clean=True, prompt="") == {"body": "", "candidates": [], "said": None, "changes": []}
+
+
+def test_each_caption_says_what_made_it(finished):
+    rows = finished.named("captions")
+    assert json.loads(rows["00.png"]["made"]) == {}
+    told = json.loads(rows["11.png"]["made"])
+    assert told["captioner"] == "blip"
+    assert told["model"] == "starter"
+    assert told["weights"] == blip.weights(blip.Params())[:16]
+    assert told["settings"]["num_beams"] == 3
+    assert told["seed"] == 0
+
+
+def test_a_new_captioner_never_touches_a_reviewed_caption(begun):
+    other = {"captioner": "blip", "model": "starter", "prefer_sidecar": False}
+    steps = (*BEFORE, "caption", "review", "trainset")
+    made = begun(caption=other).go(*BEFORE, "caption")
+    first = made.named("captions")
+    made.decide("11.png", caption="what ann wrote", proposed=first["11.png"]["body"])
+    made.decide("10.png", caption=first["10.png"]["body"], proposed=first["10.png"]["body"])
+    drawn = {**other, "params": {"top_p": 0.999, "seed": 5, "max_tokens": 5}}
+    again = type(made)(made.run.create(made.run.workspace, _recipe(made, drawn), command="a test")).go(*steps)
+    second, reviewed = again.named("captions"), again.named("reviewed")
+    assert second["11.png"]["body"] != first["11.png"]["body"]
+    assert reviewed["11.png"]["caption"] == "what ann wrote"
+    assert reviewed["10.png"]["caption"] == first["10.png"]["body"] != second["10.png"]["body"]
+    assert "proposed anew since" in reviewed["11.png"]["flags"]
+    trained = {row["caption"] for row in again.run.rows("views")}
+    assert {"what ann wrote", first["10.png"]["body"]} <= trained
+    # and the journal is as it was
+    (journal,) = made.run.workspace.decisions.glob("*.jsonl")
+    assert len(journal.read_text().splitlines()) == 2
+
+    told = life(again.run, "11.png")["history"]
+    assert [(one["by"], one["text"]) for one in told] == [
+        ("blip", first["11.png"]["body"]), ("person:ann", "what ann wrote"), ("blip", second["11.png"]["body"])
+    ]  # fmt: skip
+    assert [one["parent"] for one in told] == [None, told[0]["id"], None]
+    assert told[2]["told"]["seed"] == 5
+    assert told[1]["at"].startswith("20")
+
+
+def _recipe(made, caption):
+    return made.run.recipe.model_copy(update={"caption": Caption(**caption)})

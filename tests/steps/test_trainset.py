@@ -110,3 +110,43 @@ def test_with_nothing_left_to_train_on_it_ends_with_the_remedy(further):
         made.go("trainset")
     assert "gesso ledger" in str(caught.value)
     assert made.run.json("trainset") == {}
+
+
+def test_captions_are_composed_of_tags_and_sidecars_shuffled_and_rid_of_words(further, tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(f"{one}\t-101" for one in ("red", "watermark", "star")))
+    caption = {
+        "captioner": "blip", "model": "starter", "prefer_sidecar": False,
+        "tags": {"tagger": "clip_tags", "params": {"vocabulary": str(words)}},
+        "compose": "{trigger}, {class}, {tags}, {body}, {sidecar}, end", "triggers": {"thing": "zwx", "dog": "sks"},
+        "remove": ["watermark"], "shuffle": True, "keep_tokens": 2,
+    }  # fmt: skip
+    made = further(caption=caption, augment={"views": 3}).go(*BEFORE, "trainset")
+    tagged = made.named("captions")
+    assert all(sorted(row["tags"].split(", ")) == ["red", "star", "watermark"] for row in tagged.values())
+    views = {}
+    for row in made.run.rows("views"):
+        views.setdefault(row["sample_id"], {})[row["view"]] = row["caption"]
+    bodies = {row["sample_id"]: row["caption"] for row in made.run.rows("reviewed")}
+    several = [own for own in views.values() if len(own) == 3]
+    assert several
+    for sample_id, own in views.items():
+        parts = own[0].split(", ")
+        assert parts[:2] == ["zwx", "thing"]
+        assert set(parts[2:4]) == {"red", "star"}
+        assert parts[-1] == "end"
+        assert bodies[sample_id] in own[0]
+        assert "watermark" not in own[0]
+        assert all(
+            sorted(text.split(", ")) == sorted(parts) and text.startswith("zwx, thing, ") for text in own.values()
+        )
+    assert any(own[1] != own[0] for own in several)
+
+
+def test_the_report_marks_what_the_text_encoder_does_not_read(further):
+    long = ", ".join(f"part {number}" for number in range(40))
+    made = further(caption={"captioner": "sidecar", "compose": "{body}, " + long}).go(*BEFORE, "trainset", "report")
+    page = (made.run.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="unread"') == 12
+    assert "longer than the text encoder reads" in page
+    assert "part 39" in page.partition('class="unread"')[2]

@@ -1,0 +1,1 @@
+"""Whether texts tell of pictures, as models see it: CLIP, and BLIP's own head for that."""
