@@ -11,7 +11,7 @@ def plugins_of(kind: str) -> list[dict[str, Any]]:
     A scorer's `limits` are its default ones by column, each `min`, `max` or both.
     A parameter has a `description` and a `default` (JSON; absent where the recipe must give a value).
     """
-    if kind in ("methods", "metrics"):  # they have neither; their settings are keys of the recipe
+    if kind in ("methods", "metrics", "exports"):  # they have neither; settings are keys of the recipe
         told = {name: plugins.facts(kind, name)["DESCRIPTION"] for name in plugins.names(kind)}
         return [
             {"name": name, "description": one, "columns": {}, "limits": {}, "parameters": {}}

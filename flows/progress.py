@@ -121,6 +121,7 @@ class Progress:
             )
         if note:
             bar.set_postfix_str(note, refresh=False)
+        bar.total = total  # of what streams it is an estimate
         bar.update(done - bar.n)
         if done >= total:
             self._shown.pop(name).close()

@@ -121,7 +121,7 @@ def thumbnails(
     for place, sample_id in enumerate(sample_ids):
         progress("thumbnails", place, len(sample_ids))
         try:
-            pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).pixels
+            pixels = imaging.decode(run.workspace.read_original(sample_id)).pixels
         except (PictureError, OSError):
             continue
         found[sample_id] = imaging.thumbnail(pixels, side)

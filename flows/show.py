@@ -117,6 +117,16 @@ def ledger_text(run: Run, state: str | None = None) -> str:
     return "\n".join([*lines, "", f"{len(rows)} files came in:", *_totals(rows)])
 
 
+def forgotten(told: dict[str, Any]) -> str:
+    """What is to be forgotten, and what it has reached, in lines."""
+    count, places = len(told["pictures"]), told["origins"]
+    lines = [f"{count} picture{'s' * (count != 1)} from {places} place{'s' * (places != 1)}"]
+    lines += [f"  picture {one}" for one in told["pictures"]]
+    for name, key in (("training set", "training_sets"), ("training", "trainings"), ("run", "runs")):
+        lines += [f"  used by {name} {one}, which is revoked" for one in told[key]]
+    return "\n".join(lines)
+
+
 def why(row: Row) -> str:
     """Why a file is in its state: reason, measured value, limit, and what was kept instead; empty where it stayed."""
     if not row["reason"]:

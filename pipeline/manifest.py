@@ -23,6 +23,19 @@ leave_pandas_out()
 
 Row = dict[str, Any]
 
+RIGHTS = (
+    "license",
+    "license_url",
+    "creator",
+    "source_url",
+    "retrieved_at",
+    "attribution",
+    "rights_basis",
+    "ai_optout",
+    "optout_source",
+)
+"""What is known of the rights in an origin, by column."""
+
 ORIGINS = pa.schema(
     [
         ("origin", pa.string()),  # path or address, as shown to people
@@ -33,7 +46,12 @@ ORIGINS = pa.schema(
         ("license_url", pa.string()),
         ("creator", pa.string()),
         ("source_url", pa.string()),
-        ("attribution", pa.string()),
+        ("retrieved_at", pa.string()),  # ISO 8601
+        ("attribution", pa.string()),  # the line to print
+        ("rights_basis", pa.string()),  # why it may be used: licence, consent, own work ...
+        ("ai_optout", pa.bool_()),  # whether training was objected to; null is unknown
+        ("optout_source", pa.string()),  # where the objection stands
+        ("split", pa.string()),  # train, held_out or prior, where it was decided before; else null
         ("sidecar", pa.string()),  # the caption that stands beside the file
         ("class", pa.string()),
         ("trigger", pa.string()),

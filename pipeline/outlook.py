@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import fused, learning, shards
+from pipeline import fused, learning, plugins, shards
 from pipeline.advice import Line
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.settings import Source
-from pipeline.sources import folder as folder_source
 from pipeline.stage import name_of
 from pipeline.steps import preflight
 from pipeline.steps.measure import measurers
@@ -42,7 +41,7 @@ class StageOutlook:
 def look(recipe: Recipe, root: Path, *, device: str = "cpu") -> dict[str, Any]:
     """Cached and missing rows of each stage, how far the training is, and what is to be known before it; for JSON."""
     workspace = Workspace(root)
-    known = [found for source in recipe.sources for found in _known(source, workspace)]
+    known = [found for place, source in enumerate(recipe.sources) for found in _known(source, place, workspace)]
     # of a content under several names the last one counts, as when it is measured
     samples = {sample_id: name for name, sample_id in known if sample_id}
     new = sum(sample_id is None for _, sample_id in known)
@@ -69,12 +68,10 @@ def look(recipe: Recipe, root: Path, *, device: str = "cpu") -> dict[str, Any]:
     }
 
 
-def _known(source: Source, workspace: Workspace) -> Iterator[tuple[str, str | None]]:
+def _known(source: Source, position: int, workspace: Workspace) -> Iterator[tuple[str, str | None]]:
     """Path of each picture, with its sample id if it was read before and looks the same."""
-    folder = source.path
-    seen = folder_source.seen(folder, workspace)
-    for path in sorted(folder_source.files(folder, source.masks), key=folder_source.shown):
-        yield str(path), seen.get(folder_source.identity(path, folder))
+    module = plugins.load("sources", source.kind, field=f"sources.{position}.kind")
+    yield from module.known(source, workspace)
 
 
 def _unmeasured(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]) -> int:
@@ -99,7 +96,7 @@ def _same(recipe: Recipe, workspace: Workspace, samples: Mapping[str, str]) -> R
     began = (run.folder / "recipe.yaml").stat().st_mtime_ns
     masks = [source.masks for source in recipe.sources if source.masks]
     folders = [workspace.decisions, *masks, *(source.path for source in recipe.sources)]
-    beside = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    beside = (path for folder in folders for path in (folder, *folder.rglob("*")) if path.is_file())
     return None if any(path.stat().st_mtime_ns > began for path in beside) else run
 
 

@@ -66,16 +66,17 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: a scorer, captioner, method or column is unknown; the message suggests the nearest.
-        InputError: a source's folder is not there.
+        InputError: a source is not there, or two are the same.
         ModelError: a model's folder is not there, or what is there is no model.
     """
     for position, source in enumerate(recipe.sources):
-        if not source.path.is_dir():
+        plugins.load("sources", source.kind, field=f"sources.{position}.kind").check(source, position)
+        if source.path in [one.path for one in recipe.sources[:position]]:
             raise InputError(
-                "there is no such folder",
+                "two sources name the same files",
                 field=f"sources.{position}.path",
                 value=str(source.path),
-                remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
+                remedy="Take one away, or let their folders not overlap.",
             )
     plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
     if recipe.caption.tags:

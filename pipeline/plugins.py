@@ -1,4 +1,4 @@
-"""Finds scorers, judges, captioners, methods, metrics and sources: one is one file, and the file's name is its name."""
+"""Finds plug-ins (of the kinds below): each is one file, and the file's name is its name."""
 
 import ast
 import difflib
@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import RecipeError
 
-KINDS = ("sources", "scorers", "judges", "captioners", "methods", "metrics")
+KINDS = ("sources", "scorers", "judges", "captioners", "methods", "metrics", "exports")
 
 
 def names(kind: str) -> list[str]:

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pipeline.dedup.pairs import Edge
 from pipeline.errors import RecipeError
@@ -59,6 +60,7 @@ def select(
     dedup: Dedup,
     split: Split,
     priors: Collection[int] = (),
+    forgotten: Mapping[str, str] = MappingProxyType({}),
 ) -> Selection:
     """Decide about every origin.
 
@@ -72,6 +74,7 @@ def select(
         dedup: which distance makes a near-duplicate.
         split: what is held out.
         priors: positions of the sources with class pictures, which are a split of their own.
+        forgotten: why a picture is taken for one that was forgotten, by pixel id.
 
     Raises:
         RecipeError: a rule is about a column of text.
@@ -82,8 +85,9 @@ def select(
     eligible: dict[str, list[Row]] = defaultdict(list)
     dropped: dict[str, list[Row]] = defaultdict(list)
     for origin in sorted(origins, key=lambda row: row["origin"]):
-        out = _leaves_alone(origin, measured, verdicts, rights, rules)
-        if out:
+        again = forgotten.get(measured.get(origin["sample_id"], {}).get("pixel_id") or "")
+        leaves = _row(origin, "forgotten", "ingest", again) if again else None
+        if out := leaves or _leaves_alone(origin, measured, verdicts, rights, rules):
             ledger[origin["origin"]] = out
             if out["state"] == "dropped_by_person":
                 dropped[origin["sample_id"]].append(origin)
@@ -99,7 +103,7 @@ def select(
         one: [origin for each in (one, *others) for origin in eligible[each]] for one, others in members.items()
     }
     kept = [_kept(measured[one], attached[one], groups) for one in sorted(attached)]
-    kept = _split(kept, groups, split)
+    kept = _as_told(_split(kept, groups, split))
     kept = [replace(one, split="prior") if one.origins[0]["source"] in priors else one for one in kept]
     for one in kept:
         first, *twins = eligible[one.sample_id]
@@ -122,13 +126,16 @@ def _leaves_alone(
     error = origin["error"] or measured[origin["sample_id"]]["error"]
     if error:
         reason, _, detail = error.partition(": ")
-        return _row(origin, "quarantined", "ingest", reason, detail)
+        state = "forgotten" if reason == "forgotten" else "quarantined"
+        return _row(origin, state, "ingest", reason, detail)
     sample = measured[origin["sample_id"]]
     license_ = origin["license"]
     if license_ is None and rights.unknown == "reject":
         return _row(origin, "rejected", "rights", "licence unknown", None, ", ".join(rights.allow) or "none allowed")
     if license_ is not None and license_ not in rights.allow:
         return _row(origin, "rejected", "rights", "licence not allowed", license_, ", ".join(rights.allow))
+    if origin.get("ai_optout"):
+        return _row(origin, "rejected", "rights", "training objected to", origin["optout_source"] or "by its source")
     verdict = verdicts.get(sample["pixel_id"])
     if verdict == "drop":
         return _row(origin, "dropped_by_person", "person", "dropped in review")
@@ -248,6 +255,20 @@ def _split(kept: Sequence[Kept], groups: Mapping[str, int], split: Split) -> lis
         return list(kept)
     chosen = {group for one, group in groups.items() if _fraction(f"{split.seed}/{one}") < split.held_out}
     return [replace(one, split="held_out" if one.group in chosen else "train") for one in kept]
+
+
+def _as_told(kept: Sequence[Kept]) -> list[Kept]:
+    """The split that a set brought along where it was decided before, for whole groups: where both, held-out wins."""
+    told: dict[int, set[str]] = defaultdict(set)
+    own = {one.sample_id: {split for origin in one.origins if (split := origin.get("split"))} for one in kept}
+    for one in kept:
+        told[one.group] |= own[one.sample_id]
+
+    def split_of(one: Kept) -> str:
+        mine = "prior" if "prior" in own[one.sample_id] else "train" if told[one.group] else one.split
+        return "held_out" if "held_out" in told[one.group] else mine
+
+    return [replace(one, split=split_of(one)) for one in kept]
 
 
 def _fraction(text: str) -> float:

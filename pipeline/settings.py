@@ -22,7 +22,15 @@ class Rights(Part):
     license_url: str | None = Field(None, description="address of the licence's text")
     creator: str | None = Field(None, description="who made the pictures")
     source_url: str | None = Field(None, description="where the pictures were published")
+    retrieved_at: str | None = Field(None, description="when they were fetched, ISO 8601")
     attribution: str | None = Field(None, description="line to print in ATTRIBUTION.md")
+    rights_basis: str | None = Field(
+        None, description="why they may be used, in a word or two: licence, consent, own work, public domain"
+    )
+    ai_optout: bool | None = Field(
+        None, description="whether who owns them objects to training; true: none is used, null: not known"
+    )
+    optout_source: str | None = Field(None, description="where the objection stands")
 
 
 class Painted(Part):
@@ -38,11 +46,31 @@ class Painted(Part):
     steps: int = Field(25, ge=1, le=1000, description="sampler steps a picture, 1 or more")
 
 
+class Fetch(Part):
+    """How addresses of a list are fetched."""
+
+    connections: int = Field(16, ge=1, le=128, description="addresses fetched at a time, 4 of one host; 1 to 128")
+    seconds: float = Field(30.0, gt=0, le=3600, description="longest time for one address, over redirects; seconds")
+    max_bytes: int = Field(64 * 2**20, ge=1, le=2**28, description="largest body that is taken; bytes, up to 256 MiB")
+    tries: int = Field(4, ge=1, le=20, description="how often an address is asked that may answer the next time")
+    wait: float = Field(1.0, ge=0, le=600, description="before the second try, doubled for each further one; seconds")
+    private: tuple[str, ...] = Field(
+        (),
+        description="host:port whose addresses need not be of the public internet, such as your own server",
+    )
+
+
 class Source(Part):
     """One place that pictures come from."""
 
-    kind: Literal["folder"] = Field("folder", description="kind of source; a folder is read recursively")
-    path: Path = Field(description="the folder; relative to where the command runs")
+    kind: str = Field("folder", description="kind of source (`gesso list sources`)")
+    path: Path = Field(description="the folder, file or address; relative to where the command runs")
+    revision: str | None = Field(None, description="commit of a hub dataset; needed for an id to be reproducible")
+    fetch: Fetch = Field(Fetch(), description="how addresses are fetched; for the kind urls")
+    originals: Literal["copy", "reference"] = Field(
+        "copy",
+        description="copy: pictures are kept in the workspace; reference: files of folders stay where they are",
+    )
     rights: Rights = Field(Rights(), description="rights in all its pictures, unless a metadata file says otherwise")
     class_: str | None = Field(
         None, alias="class", description="class noun of the subject; {folder} is the name of the picture's folder"
@@ -60,6 +88,12 @@ class Source(Part):
         "NAME.mask.png beside a picture are masks anyway; white is what train.masked_loss learns from",
     )
     painted: Painted | None = Field(None, description="let the base model paint them; only with role: prior")
+
+    @model_validator(mode="after")
+    def _refers_to_files_alone(self) -> Self:
+        if self.originals == "reference" and self.kind not in ("folder", "kohya", "huggingface"):
+            raise ValueError(f"only files in folders can be referred to, not what comes from the kind {self.kind}")
+        return self
 
     @model_validator(mode="after")
     def _paints_priors_alone(self) -> Self:

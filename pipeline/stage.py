@@ -82,7 +82,7 @@ class Tools:
 
     def read(self, sample_id: str) -> bytes:
         """The original bytes of a sample."""
-        return self.workspace.original(sample_id).read_bytes()
+        return self.workspace.read_original(sample_id)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What lies where in a workspace, and how a file appears in it: complete and by rename, or not at all.
 
-originals/<2 hex>/<sha256>        bytes as received
+originals/<2 hex>/<sha256>        bytes as received, or a link to where they lie
 tables/<stage>/<fingerprint>/     rows that a stage computed, a Parquet file a shard
 decisions/<reviewer>.jsonl        what people decided
 cache/<stage>/<fingerprint>/      latents and text embeddings, like tables
@@ -8,6 +8,7 @@ trainsets/<digest>/               manifest.parquet, card.md, ATTRIBUTION.md
 trainings/<identity>/             checkpoints and weights
 bases/<digest>/                   base models that came as single files, unpacked
 tunings/<name>-<study>/           study.db, report.html, best.yaml
+tombstones.jsonl                  hashes of what was forgotten
 locks/                            who works here now
 runs/<run id>/                    recipe.yaml, ledger.parquet, metrics.parquet, checkpoints/, report.html
 """
@@ -16,7 +17,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from pipeline import atomic
-from pipeline.errors import WorkspaceError
+from pipeline import atomic, tombstones
+from pipeline.errors import InputError, PictureError, WorkspaceError
 
 MARK = "gesso-workspace"
 ROW_GROUP_BYTES = 2**20
@@ -116,12 +117,58 @@ class Workspace:
         return self.root / "originals" / sample_id[:2] / sample_id
 
     def keep_original(self, data: bytes) -> str:
-        """Store bytes under their SHA-256, which is returned; storing the same bytes again does nothing."""
-        sample_id = hashlib.sha256(data).hexdigest()
+        """Store bytes under their SHA-256, which is returned; storing the same bytes again does nothing.
+
+        Raises:
+            PictureError: they were forgotten, see `tombstones`.
+        """
+        sample_id = self._allowed(data)
         place = self.original(sample_id)
         if not place.exists():
             write_bytes(place, data)
         return sample_id
+
+    def refer_original(self, path: Path, data: bytes) -> str:
+        """Refer to a file of these bytes where it lies; returns their SHA-256. See `read_original`.
+
+        Raises:
+            PictureError: they were forgotten, see `tombstones`.
+        """
+        sample_id = self._allowed(data)
+        place = self.original(sample_id)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)  # a reference to what is gone
+            with suppress(FileExistsError):
+                place.symlink_to(path.resolve())
+        return sample_id
+
+    def _allowed(self, data: bytes) -> str:
+        sample_id = hashlib.sha256(data).hexdigest()
+        if sample_id in tombstones.load(self.root).samples:
+            raise PictureError("forgotten", "taken out for good with `gesso forget`")
+        return sample_id
+
+    def read_original(self, sample_id: str) -> bytes:
+        """The bytes of a sample.
+
+        Raises:
+            InputError: they are only referred to, and the file is gone or another one by now.
+        """
+        place = self.original(sample_id)
+        if not place.is_symlink():
+            return place.read_bytes()
+        try:
+            data = place.read_bytes()
+        except OSError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != sample_id:
+            raise InputError(
+                "this file is gone or has changed, and the workspace only refers to it (originals: reference)",
+                field=str(place.readlink()),
+                remedy="Bring it back, or run the same command again, which reads it anew.",
+            )
+        return data
 
     def latest_run(self) -> Path | None:
         """The newest run's folder that has a ledger, if there is one."""

@@ -233,6 +233,8 @@ JSON = {
     "gesso review misfits": "work/photos --limit 3",
     "gesso review conflicts": "work/photos --to conflicts.csv",
     "gesso doctor": "",
+    "gesso export": "work/photos --format webdataset --to photos-tar",
+    "gesso forget": "work/photos my-photos/06.jpg --yes",
     "gesso list": "scorers",
 }
 """Every command with --json, and arguments to try it with."""

@@ -460,7 +460,8 @@ def test_a_change_computes_what_depends_on_it_and_nothing_else(place, counted, m
     CHANGES[name](place, recipe, monkeypatch)
     run = go(place, recipe)
     found = dict(counted) | {one.name: one.computed for one in run.stats() if one.name in ("ingest", "train")}
-    assert {stage: rows for stage, rows in found.items() if rows} == TABLE[name]
+    # what a file says against training is read when the file is
+    assert {stage: rows for stage, rows in found.items() if rows and stage != "optouts"} == TABLE[name]
 
 
 COLUMNS = {

@@ -372,3 +372,59 @@ def test_a_better_copy_of_a_held_out_picture_is_held_out():
 def test_nothing_came_in():
     made = choose([], [])
     assert (made.ledger, made.kept, made.dropped) == ([], [], [])
+
+
+def test_who_objects_to_training_is_left_alone_and_says_where():
+    told = {"ai_optout": True, "optout_source": "XMP"}
+    origins = [{**ORIGIN, "origin": "a", "sample_id": "a", **told}, {**ORIGIN, "origin": "b", "sample_id": "b"}]
+    made = chosen(origins)
+    rows = {row["origin"]: row for row in made.ledger}
+    assert (rows["a"]["state"], rows["a"]["stage"], rows["a"]["value"]) == ("rejected", "rights", "XMP")
+    assert rows["b"]["state"] == "kept"
+
+
+def test_a_split_that_was_decided_before_stays_for_the_whole_group():
+    splits = {"a": "held_out", "b": None, "c": "train", "d": "prior"}
+    origins = [{**ORIGIN, "origin": one, "sample_id": one, "split": split} for one, split in splits.items()]
+    made = chosen(origins, [("pa", "pb", 9)])
+    assert {one.sample_id: one.split for one in made.kept} == {
+        "a": "held_out",
+        "b": "train",
+        "c": "train",
+        "d": "prior",
+    }
+    # too far for a duplicate, near enough to be of one group
+    made = chosen(origins, [("pa", "pb", 3), ("pb", "pc", 3)], keep={"pa": "keep", "pb": "keep", "pc": "keep"})
+    assert {one.sample_id: one.split for one in made.kept} == {
+        "a": "held_out",
+        "b": "held_out",
+        "c": "held_out",
+        "d": "prior",
+    }
+
+
+ORIGIN = {"source": 0, "license": "CC0-1.0", "sidecar": None, "error": None, "class": None, "trigger": None}
+
+
+def chosen(origins, edges=(), keep=None):
+    """The selection of four plain pictures."""
+    samples = [
+        {
+            "sample_id": row["sample_id"],
+            "pixel_id": f"p{row['sample_id']}",
+            "error": None,
+            "resolution__megapixels": 1.0,
+            "sharpness__score": 1.0,
+        }
+        for row in origins
+    ]
+    return select(
+        origins,
+        samples,
+        edges,
+        keep or {},
+        rights=Allow(allow=("CC0-1.0",)),
+        rules={},
+        dedup=Dedup(),
+        split=Split(held_out=0.0, min_groups=2),
+    )

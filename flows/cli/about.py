@@ -7,12 +7,15 @@ import click
 
 from flows.cli.options import CONTEXT, example, json_option, workspace_option
 
+KINDS = ("scorers", "judges", "captioners", "methods", "metrics", "sources", "exports")
 STYLES = ("flat", "outlined", "shaded", "shadowed", "chalk", "mosaic")
 """Of drawn pictures; `pipeline.starter.scene` has them too, but is slow to import."""
 
 
 @click.command("list", epilog=example("gesso list scorers"))
-@click.argument("kind", type=click.Choice(["scorers", "judges", "captioners", "methods", "metrics", "sources"]))
+@click.argument(
+    "kind", type=click.Choice(["scorers", "judges", "captioners", "methods", "metrics", "sources", "exports"])
+)
 @json_option
 def list_(kind: str, as_json: bool) -> None:
     """List what a recipe can name, with columns and parameters."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.cli import about, chain, results, reviewing, tuning, weights
+from flows.cli import about, chain, results, reviewing, sharing, tuning, weights
 from flows.cli.options import CONTEXT
 from pipeline import disk, stopping
 from pipeline.errors import GessoError
@@ -47,7 +47,8 @@ def main() -> None:
     quiet()
 
 
-for command in (*chain.COMMANDS, tuning.tune, *results.COMMANDS, reviewing.review, weights.weights, *about.COMMANDS):
+COMMANDS = (*chain.COMMANDS, tuning.tune, *results.COMMANDS, reviewing.review, weights.weights, *sharing.COMMANDS)
+for command in (*COMMANDS, *about.COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":  # for launchers, such as torchrun -m

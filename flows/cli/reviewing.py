@@ -199,7 +199,7 @@ def serve(workspace: Path, run_id: str | None, reviewer: str | None, fit: bool, 
     taken, token = review_server.address(port)
     port = taken.getsockname()[1]
     app = review_server.app(
-        desk, lambda sample_id: run.workspace.original(sample_id).read_bytes(), port=port, token=token, reviewer=who
+        desk, lambda sample_id: run.workspace.read_original(sample_id), port=port, token=token, reviewer=who
     )
     click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
     click.echo("Another reviewer adds &reviewer=NAME. Stop with Ctrl-C; what was decided is kept.")

@@ -9,7 +9,7 @@ workspaces that lie within the folder, are none of gesso's business.
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,13 +20,38 @@ from pipeline.imaging import Limits
 from pipeline.manifest import Row, digest, read_table
 from pipeline.settings import Source
 from pipeline.sources import _masks, _metadata
+from pipeline.sources._rows import describe, further, said, shown
 from pipeline.workspace import MARK, Workspace, write_table
 
 DESCRIPTION = "a folder of pictures, read recursively, with .txt captions and metadata.csv or metadata.jsonl"
 READERS = 8
 """Files that are read and stored at a time: each waits for the disk to have it."""
-SIDECARS = (".txt", ".TXT")
+SIDECARS = (".txt", ".TXT", ".caption")
+ABOUT = (*_metadata.FILES, "README.md", "ATTRIBUTION.md")
+"""Files that are about pictures, and none of them."""
 SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
+
+
+def check(source: Source, position: int) -> None:
+    """See that the folder is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not source.path.is_dir():
+        raise InputError(
+            "there is no such folder",
+            field=f"sources.{position}.path",
+            value=str(source.path),
+            remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
+        )
+
+
+def known(source: Source, workspace: Workspace, sidecars: Sequence[str] = SIDECARS) -> Iterator[tuple[str, str | None]]:
+    """Path of each picture, with its sample id if it was read before and looks the same."""
+    before = seen(source.path, workspace)
+    for path in sorted(files(source.path, source.masks, sidecars), key=shown):
+        yield str(path), before.get(identity(path, source.path))
 
 
 def scan(
@@ -36,26 +61,23 @@ def scan(
     *,
     on_read: Callable[[Path], object] = lambda _: None,
     progress: Callable[[int, int], object] = lambda done, total: None,  # noqa: ARG005 (names say what comes)
+    sidecars: Sequence[str] = SIDECARS,
 ) -> list[Row]:
     """One row for each file below the folder, sorted by path; new and changed ones are read and stored.
 
     A file whose size and time of change are as they were is trusted to be the same; `on_read` is told of the others,
-    and `progress` how many of how many files were seen to.
+    and `progress` how many of how many files were seen to. `sidecars` are the endings of captions, best first.
 
     Raises:
         InputError: the folder is not there, or a metadata file cannot be understood.
     """
+    check(source, position)
     root = source.path
-    if not root.is_dir():
-        raise InputError(
-            "there is no such folder",
-            field=f"sources.{position}.path",
-            value=str(root),
-            remedy=f"Name a folder of pictures, or set it with --set sources.{position}.path=FOLDER.",
-        )
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
-    listed = [(path, problem, told.pop(path, None)) for path, problem in [*_listing(root), *_masks_outside(source)]]
+    listed = [
+        (path, problem, told.pop(path, None)) for path, problem in [*_listing(root, sidecars), *_masks_outside(source)]
+    ]
     masks = _masks.of((path for path, _, _ in listed), root, source.masks)
 
     def look(path: Path, problem: PictureError | None, beside: _metadata.Told | None) -> tuple[Row, Row | None]:
@@ -65,15 +87,14 @@ def scan(
                 raise problem
             if path in masks and masks[path] is None:
                 raise PictureError("mask_alone", "a mask, and there is no picture that it belongs to")
-            row = _describe(path, source, position, beside, _caption(path))
+            row = _describe(path, source, position, beside, _caption(path, sidecars))
             known = identity(path, root)
             sample_id = before.get(known)
             if sample_id is None or not workspace.original(sample_id).exists():
                 on_read(path)
-                sample_id = _store(path, workspace)
+                sample_id = _store(path, workspace, refer=source.originals == "reference")
         except (OSError, PictureError) as error:
-            said = str(error) if isinstance(error, PictureError) else f"unreadable: {error.strerror or error}"
-            return {**_describe(path, source, position, beside, None), "error": said}, None
+            return {**_describe(path, source, position, beside, None), "error": said(error)}, None
         seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
         return {**row, "sample_id": sample_id, "bytes": known[1]}, seen_now
 
@@ -85,16 +106,18 @@ def scan(
             now += [seen_now] if seen_now else []
     progress(len(listed), len(listed))
     _attach(rows, {shown(mask): shown(picture) for mask, picture in masks.items() if picture})
+    beside_of = [beside for _, _, beside in listed]
+    rows += [one for row, beside in zip(rows, beside_of, strict=True) for one in further(row, beside)]
     for path, beside in told.items():
-        said = f"missing: named in {shown(beside.where)}"
-        rows.append({**_describe(path, source, position, beside, None), "error": said})
+        missing = f"missing: named in {shown(beside.where)}"
+        rows.append({**_describe(path, source, position, beside, None), "error": missing})
     write_table(_memory(root, workspace), pa.Table.from_pylist(now, schema=SEEN))
     return sorted(rows, key=lambda row: str(row["origin"]))
 
 
-def files(root: Path, masks: Path | None = None) -> Iterator[Path]:
+def files(root: Path, masks: Path | None = None, sidecars: Sequence[str] = SIDECARS) -> Iterator[Path]:
     """The files below `root` that a scan would read as pictures; `masks` is a folder of masks."""
-    found = [path for path, problem in _listing(root) if problem is None]
+    found = [path for path, problem in _listing(root, sidecars) if problem is None]
     beside = _masks.of(found, root, masks)
     return (path for path in found if path not in beside)
 
@@ -111,11 +134,6 @@ def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
     memory = _memory(root, workspace)
     rows = read_table(memory).to_pylist() if memory.exists() else []
     return {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in rows}
-
-
-def shown(path: Path | str) -> str:
-    """A path as people and tables see it; bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _attach(rows: list[Row], masks: Mapping[str, str]) -> None:
@@ -143,29 +161,30 @@ def _masks_outside(source: Source) -> Iterator[tuple[Path, PictureError | None]]
             remedy="Name the folder of masks, or leave it out.",
         )
     if not source.masks.resolve().is_relative_to(source.path.resolve()):
-        yield from _listing(source.masks)
+        yield from _listing(source.masks, SIDECARS)
 
 
 def _memory(root: Path, workspace: Workspace) -> Path:
     return workspace.root / "tables" / "files" / f"{digest(str(root.resolve()))[:16]}.parquet"
 
 
-def _store(path: Path, workspace: Workspace) -> str:
+def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:
     most, size = Limits().max_bytes, path.stat().st_size
     if size > most:
         raise PictureError("too_many_bytes", f"{size} bytes, at most {most} are allowed")
-    return workspace.keep_original(path.read_bytes())
+    data = path.read_bytes()
+    return workspace.refer_original(path, data) if refer else workspace.keep_original(data)
 
 
-def _listing(root: Path) -> Iterator[tuple[Path, PictureError | None]]:
+def _listing(root: Path, sidecars: Sequence[str]) -> Iterator[tuple[Path, PictureError | None]]:
     """Everything below `root` but captions and metadata, with what keeps it from being read."""
     failed: list[OSError] = []
     for folder, links, names in _walk(root, failed.append):
         for name in links:
             yield folder / name, PictureError("not_followed", "a link to a folder; name that as a source of its own")
-        pictures = {Path(name).stem for name in names if not name.endswith(SIDECARS)}
+        pictures = {Path(name).stem for name in names if not name.endswith(tuple(sidecars))}
         for name in names:
-            if name not in _metadata.FILES and not (name.endswith(SIDECARS) and Path(name).stem in pictures):
+            if name not in ABOUT and not (name.endswith(tuple(sidecars)) and Path(name).stem in pictures):
                 yield folder / name, _problem(folder / name)
     for error in failed:
         yield Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})")
@@ -193,8 +212,8 @@ def _problem(path: Path) -> PictureError | None:
     return None if regular else PictureError("unreadable", "a pipe, socket or device")
 
 
-def _caption(path: Path) -> str | None:
-    for suffix in SIDECARS:
+def _caption(path: Path, sidecars: Sequence[str]) -> str | None:
+    for suffix in sidecars:
         beside = path.with_suffix(suffix)
         if beside != path and beside.is_file():
             return beside.read_text(encoding="utf-8-sig", errors="replace").strip() or None
@@ -202,18 +221,4 @@ def _caption(path: Path) -> str | None:
 
 
 def _describe(path: Path, source: Source, position: int, told: _metadata.Told | None, sidecar: str | None) -> Row:
-    told = told or _metadata.Told("", None, {})
-    return {
-        "origin": shown(path),
-        "source": position,
-        "sample_id": None,
-        "bytes": None,
-        **{name: told.rights.get(name) or getattr(source.rights, name) for name in _metadata.RIGHTS},
-        "sidecar": told.caption or sidecar,
-        "class": (source.class_ or "").replace("{folder}", shown(path.absolute().parent.name)) or None,
-        "trigger": source.trigger,
-        "repeats": source.repeats,
-        "mask": None,
-        "mask_of": None,
-        "error": None,
-    }
+    return describe(shown(path), source, position, told, sidecar, folder=shown(path.absolute().parent.name))

@@ -4,16 +4,16 @@ import functools
 import time
 from pathlib import Path
 
-from pipeline import plugins
+from pipeline import optouts, plugins
 from pipeline.errors import InputError
-from pipeline.manifest import ORIGINS, table_of
+from pipeline.manifest import ORIGINS, Row, table_of
 from pipeline.run import Run
-from pipeline.stage import Tools, note
+from pipeline.stage import Tools, ensure, note
 from pipeline.steps import priors
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Save the table `origins`; says how many files there are.
+    """Save the table `origins`, with what files themselves say against training; says how many files there are.
 
     Raises:
         InputError: a source cannot be read, two name the same file, or there is nothing at all.
@@ -34,6 +34,19 @@ def run(run: Run, tools: Tools) -> str:
     if not rows:
         folders = ", ".join(str(source.path) for source in run.recipe.sources)
         raise InputError("there are no files here", field="sources", value=folders, remedy="Put pictures there.")
+    _hear_objections(rows, tools)
     run.save("origins", table_of(rows, ORIGINS))
     note(tools, "ingest", computed=len(read), asked=len(rows), began=began)
     return f"{len(rows)} files, {sum(row['error'] is not None for row in rows)} unreadable"
+
+
+def _hear_objections(rows: list[Row], tools: Tools) -> None:
+    """Put down of each place whether the file itself objects to training, whatever stands beside it."""
+    samples = [{"sample_id": one} for one in sorted({row["sample_id"] for row in rows if row["sample_id"]})]
+    before = len(tools.stats)
+    stored = ensure(optouts, samples, optouts.Params(), tools, shard=optouts.SHARD)
+    del tools.stats[before:]  # part of this step
+    said = {row["sample_id"]: row["optouts__said"] for row in stored.table().to_pylist()}
+    for row in rows:
+        if objection := said.get(row["sample_id"]):
+            row.update(ai_optout=True, optout_source=f"{objection}, in the file")

@@ -99,7 +99,7 @@ def _thumbnails(run: Run, rows: Sequence[Row], bars: Sequence[Histogram], tools:
     for place, sample_id in enumerate(shown):
         tools.progress("thumbnails", place, len(shown))
         try:
-            pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).pixels
+            pixels = imaging.decode(run.workspace.read_original(sample_id)).pixels
         except (PictureError, OSError):
             continue
         found[sample_id] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
@@ -149,7 +149,7 @@ def _sheet(run: Run) -> list[kept.AugmentedView]:
     for row in rows:
         if row["sample_id"] not in several or row["view"] >= SHEET_VIEWS:
             continue
-        pixels = imaging.decode(run.workspace.original(row["sample_id"]).read_bytes()).pixels
+        pixels = imaging.decode(run.workspace.read_original(row["sample_id"])).pixels
         transforms = json.loads(row["transforms"])
         view = views.make(pixels, row["pixel_id"], row["view"], transforms, run.recipe.buckets)
         label = "as it is" if row["view"] == 0 else ", ".join(name for one in transforms for name in one)

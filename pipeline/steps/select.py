@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
-from pipeline import ledger, selection
+from pipeline import ledger, selection, tombstones
 from pipeline.dedup import edges, exact, perceptual
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row, table_of
@@ -53,6 +55,7 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection
     pictures = [row for row in origins if not row.get("mask_of")]
     same = table_of([*exact.of_bytes(pictures), *exact.of_pixels(samples)], exact.EDGES)
     near = recipe.dedup.near
+    gone = _forgotten(run, samples)
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
     decided = journal.load(run.workspace.decisions).latest()
     made = selection.select(
@@ -65,8 +68,31 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection
         dedup=recipe.dedup,
         split=recipe.split,
         priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
+        forgotten=gone,
     )
     return origins, made, pa.concat_tables([same, pairs.table(exact.EDGES)])
+
+
+def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
+    """Why pictures are taken for forgotten ones, by pixel id; of equal pixels the bytes go, too, and stay away."""
+    buried = tombstones.load(run.workspace.root)
+    if not buried.stones:
+        return {}
+    again = [row for row in samples if row["pixel_id"] in buried.pixels]
+    stones = {one.pixel_id: one for one in buried.stones}
+    tombstones.add(run.workspace.root, [replace(stones[row["pixel_id"]], sample_id=row["sample_id"]) for row in again])
+    for row in again:
+        run.workspace.original(row["sample_id"]).unlink(missing_ok=True)
+    near, seen = run.recipe.dedup.near, [row for row in samples if not row["error"] and not row["perceptual__flat"]]
+    found: dict[str, str] = {}
+    if near and buried.looks and seen:
+        looks, colours = (np.array([one[place] for one in buried.looks], np.uint64) for place in (0, 1))
+        hashes = np.array([row["perceptual__hash"] for row in seen], np.uint64)
+        mine, other, _ = perceptual.neighbours(hashes, looks, distance=near.distance)
+        own = np.array([row["perceptual__colors"] for row in seen], np.uint64)
+        alike = perceptual.colour_distance(own[mine], colours[other]) <= near.colour
+        found = {seen[place]["pixel_id"]: "looks like a forgotten picture" for place in mine[alike]}
+    return found | {row["pixel_id"]: "same pixels as a forgotten picture" for row in again}
 
 
 def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:

@@ -108,7 +108,7 @@ def write(
     named = name(rows)
     folder = workspace.trainsets / named
     write_bytes(folder / "card.md", _card(rows, title, named, provenance).encode())
-    write_bytes(folder / "ATTRIBUTION.md", _attribution(kept).encode())
+    write_bytes(folder / "ATTRIBUTION.md", attribution(kept).encode())
     write_table(folder / "manifest.parquet", table_of(rows, MANIFEST))
     return folder
 
@@ -123,19 +123,19 @@ def _card(rows: Sequence[Row], title: str, named: str, provenance: Mapping[str, 
         f"license: {json.dumps(sorted(licenses)) if len(licenses) != 1 else json.dumps(next(iter(licenses)))}",
         "task_categories: [text-to-image]",
         "---",
-        f"# Training set {_plain(title)}",
+        f"# Training set {plain(title)}",
         "",
         f"Digest `{named}`. {len(pictures)} pictures in {len(rows)} views:",
         f"{splits['train']} to train on, {splits['held_out']} held out and never trained on"
         + (f", {splits['prior']} of the class." if splits["prior"] else "."),
         "",
         "## Licences",
-        *(f"- {_plain(license_)}: {count} pictures" for license_, count in sorted(licenses.items())),
+        *(f"- {plain(license_)}: {count} pictures" for license_, count in sorted(licenses.items())),
         "",
         "Whom to name stands in ATTRIBUTION.md.",
         "",
         "## How it was made",
-        *(f"- {_plain(key)}: {_plain(str(value))}" for key, value in provenance.items()),
+        *(f"- {plain(key)}: {plain(str(value))}" for key, value in provenance.items()),
         "",
         "## Use",
         "These pictures were selected by rules and by people's decisions. Nobody has looked for faces, biases or",
@@ -145,19 +145,20 @@ def _card(rows: Sequence[Row], title: str, named: str, provenance: Mapping[str, 
     return "\n".join(lines)
 
 
-def _attribution(kept: Sequence[Kept]) -> str:
+def attribution(kept: Sequence[Kept]) -> str:
+    """ATTRIBUTION.md: every eligible place that a picture came from, with its licence and whom to name."""
     lines = ["# Attribution", "", "Every eligible place that a picture of this training set came from.", ""]
     for one in sorted(kept, key=lambda each: each.sample_id):
         for origin in one.origins:
             told = origin["attribution"] or ", ".join(
                 str(origin[name]) for name in ("creator", "source_url", "license_url") if origin[name]
             )
-            said = f": {_plain(told)}" if told else ""
-            lines.append(f"- {_code(origin['origin'])} ({_plain(origin['license'] or 'licence unknown')}){said}")
+            said = f": {plain(told)}" if told else ""
+            lines.append(f"- {_code(origin['origin'])} ({plain(origin['license'] or 'licence unknown')}){said}")
     return "\n".join(lines) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in one line that Markdown and HTML take for nothing else."""
     return re.sub(r"[\\`*\[\]<>]|^[#+-]", r"\\\g<0>", _line(text))
 

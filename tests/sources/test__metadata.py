@@ -31,7 +31,7 @@ def test_captions_and_rights_of_a_csv(read):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("name", _metadata.FILES)
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
 def test_a_byte_order_mark_is_no_part_of_the_first_column(read, encoding, name):
     text = "file_name,text\na.png,ein Bär\n" if name.endswith("csv") else '{"file_name": "a.png", "text": "ein Bär"}'
     assert read(text, name, encoding)["a.png"].caption == "ein Bär"
@@ -88,3 +88,41 @@ def test_a_file_that_is_no_utf_8(read):
 
 def test_an_empty_file_says_nothing(read):
     assert read("") == read("file_name,text\n") == read("\n", "metadata.jsonl") == {}
+
+
+def test_rights_and_what_an_export_tells(read):
+    line = {
+        "file_name": "a.png",
+        "text": "sks dog, a dog",
+        "license_spdx": "MIT",
+        "ai_optout": "false",
+        "gesso_body": "",
+        "gesso_repeats": 3,
+        "gesso_split": "held_out",
+        "gesso_also": '[{"license": "CC0-1.0", "creator": null, "stars": 5}]',
+    }
+    told = read(json.dumps(line), "metadata.jsonl")["a.png"]
+    assert told.caption == ""
+    assert told.rights == {"license": "MIT", "ai_optout": False}
+    assert told.subject == {"repeats": 3, "split": "held_out", "class": None, "trigger": None}
+    assert told.also == ({"license": "CC0-1.0"},)
+
+
+@pytest.mark.parametrize(("word", "objects"), [("no", False), ("0", False), ("True", True), ("yes", True), ("?", True)])
+def test_an_objection_counts_unless_it_is_denied(read, word, objects):
+    assert read(f"file_name,ai_optout\na.png,{word}\n")["a.png"].rights == {"ai_optout": objects}
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        ({"gesso_repeats": "many"}, "whole number"),
+        ({"gesso_repeats": 0}, "whole number"),
+        ({"gesso_split": "test"}, "no such split"),
+        ({"gesso_also": "[1]"}, "JSON list of rights"),
+        ({"gesso_also": "{"}, "JSON list of rights"),
+    ],
+)
+def test_cells_of_an_export_that_cannot_be_understood(read, cells, problem):
+    with pytest.raises(InputError, match=problem):
+        read(json.dumps({"file_name": "a.png", **cells}), "metadata.jsonl")

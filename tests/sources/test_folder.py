@@ -296,3 +296,28 @@ def test_only_new_and_changed_files_are_read(root, workspace):
     changed.write_bytes(b"another content")
     folder.scan(Source(path=root), 0, workspace, on_read=second.append)
     assert second == [changed]
+
+
+def test_pictures_may_be_referred_to_and_a_change_is_noticed(root, workspace):
+    path = put(root / "a.png")
+    row = scan(root, workspace, originals="reference")["a.png"]
+    place = workspace.original(row["sample_id"])
+    assert place.is_symlink()
+    assert workspace.read_original(row["sample_id"]) == b"bytes"
+    put(path, "other")
+    with pytest.raises(InputError, match="is gone or has changed"):
+        workspace.read_original(row["sample_id"])
+    again = scan(root, workspace, originals="reference")["a.png"]
+    assert workspace.read_original(again["sample_id"]) == b"other"
+    path.unlink()
+    with pytest.raises(InputError, match="is gone or has changed"):
+        workspace.read_original(again["sample_id"])
+    put(root / "b.png", "other")  # the same bytes elsewhere
+    scan(root, workspace, originals="reference")
+    assert workspace.read_original(again["sample_id"]) == b"other"
+
+
+def test_what_is_about_pictures_is_none(root, workspace):
+    for name in ("a.png", "README.md", "ATTRIBUTION.md"):
+        put(root / name, name)
+    assert list(scan(root, workspace)) == ["a.png"]

@@ -1,6 +1,8 @@
 import hashlib
+import shutil
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import InputError
 
@@ -41,6 +43,21 @@ def test_an_empty_folder_is_refused_by_its_name(begun, tmp_path):
     with pytest.raises(InputError, match="there are no files here") as caught:
         begun(sources=[{"path": str(tmp_path / "empty")}]).go("ingest")
     assert str(tmp_path / "empty") in str(caught.value)
+
+
+def test_a_file_that_objects_to_training_is_not_trained_on(begun, pictures, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("00.png", "01.png"):
+        shutil.copy(pictures / name, folder)
+    packet = "<x:xmpmeta><plus:DataMining>http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED</plus:DataMining></x:xmpmeta>"
+    Image.open(folder / "00.png").save(folder / "mine.webp", xmp=packet.encode(), lossless=True)
+    (folder / "metadata.csv").write_text("file_name,license,ai_optout\nmine.webp,CC0-1.0,no\n")
+    source = {"path": str(folder), "rights": {"license": "CC0-1.0"}}
+    made = begun(sources=[source]).go("ingest", "measure", "select")
+    assert made.ledger["mine.webp"]["reason"] == "training objected to"
+    assert made.ledger["mine.webp"]["value"] == "IPTC/PLUS DataMining: DMI-PROHIBITED, in the file"
+    assert {made.ledger[name]["state"] for name in ("00.png", "01.png")} <= {"kept", "held_out"}
 
 
 def test_sources_are_never_changed(finished, pictures, tree):
