@@ -176,15 +176,16 @@ class Workspace:
         return finished[-1] if finished else None
 
     @contextmanager
-    def hold(self, *, doing: str) -> Iterator[None]:
+    def hold(self, *, doing: str, wait: float = 0.0) -> Iterator[None]:
         """Be the one run that works here for the length of a with-block; what killed ones left unfinished goes first.
 
         `doing` is the command, for those who are refused. Reviewing and looking need no hold.
 
         Raises:
-            WorkspaceError: another run works here; the message says which process, where, since when and what.
+            WorkspaceError: another run works here for longer than `wait` seconds; the message says which process,
+                where, since when and what.
         """
-        with self.lock("run", doing=doing):
+        with self.lock("run", wait=wait, doing=doing):
             atomic.sweep(self.root)
             yield
 

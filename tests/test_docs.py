@@ -231,6 +231,7 @@ JSON = {
     "gesso review undo": "work/photos",
     "gesso review status": "work/photos",
     "gesso review misfits": "work/photos --limit 3",
+    "gesso review lessons": "work/photos",
     "gesso review conflicts": "work/photos --to conflicts.csv",
     "gesso doctor": "",
     "gesso export": "work/photos --format webdataset --to photos-tar",

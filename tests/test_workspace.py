@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from threading import Timer
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,7 +160,9 @@ def test_a_lock_holds_against_other_processes_and_ends_with_its_own(tmp_path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(WorkspaceError, match=f"process {other.pid}"), workspace.lock("run"):
             raise AssertionError
-        other.kill()
+        Timer(0.5, other.kill).start()
+        with workspace.hold(doing="patient", wait=60):
+            pass
     with workspace.lock("run", wait=5):
         assert str(os.getpid()) in (tmp_path / "locks" / "run.holder").read_text()
 

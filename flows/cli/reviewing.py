@@ -11,6 +11,7 @@ from flows.cli.options import CONTEXT, example, json_option, open_run, run_optio
 fit_option = click.option(
     "--fit", is_flag=True, help="Measure first how well captions tell of their pictures (caption.clip); worst first."
 )
+sleeper_option = click.option("--run", "run_id", metavar="RUN", help="A run's id; default: the one that waits.")
 reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decided; default: your user name.")
 
 
@@ -94,6 +95,7 @@ def export(
     help="Apply the rest, and write what was decided otherwise meanwhile there, to be decided by a person.",
 )
 @click.option("--force", is_flag=True, help="Put these decisions over those that were made since the export.")
+@click.option("--resume", "wake", is_flag=True, help="Then wake the run of `gesso serve` that waits for them.")
 @json_option
 def apply(
     workspace: Path,
@@ -105,9 +107,12 @@ def apply(
     as_is: bool,
     conflicts: Path | None,
     force: bool,
+    wake: bool,
     as_json: bool,
 ) -> None:
     """Check a reviewed table, show what it changes, and apply all of it, or nothing."""
+    if dry_run and wake:
+        raise click.UsageError("--dry-run changes nothing, and --resume goes on: give one of them")
     run = open_run(workspace, run_id)
 
     from flows.reviewing import apply, look
@@ -116,7 +121,23 @@ def apply(
     found = look(run, file, reviewer=reviewer, accept_rest=accept_rest, as_is=as_is, tell=tell)
     if not as_json:
         click.echo(found.words())
-    _say(apply(found, dry_run=dry_run, force=force, set_aside=conflicts), as_json)
+    done = apply(found, dry_run=dry_run, force=force, set_aside=conflicts)
+    if not wake:
+        _say(done, as_json)
+        return
+
+    from flows.review_resume import resume as wake_up
+
+    woken = None
+    if not as_json:
+        click.echo(done.words())  # what was applied is applied, whether the flow wakes or not
+    try:
+        woken = wake_up(run.workspace, run_id)
+        if not as_json:
+            click.echo(woken.words())
+    finally:
+        if as_json:
+            click.echo(json.dumps({**done.value(), "flow_run": woken.flow_run if woken else None}))
 
 
 @review.command(epilog=example("gesso review undo work/photos"))
@@ -132,6 +153,17 @@ def undo(workspace: Path, run_id: str | None, batch: str | None, reviewer: str |
     from flows.review_undo import undo
 
     _say(undo(run, batch=batch, reviewer=reviewer), as_json)
+
+
+@review.command(epilog=example("gesso review resume work/photos"))
+@workspace_argument
+@sleeper_option
+def resume(workspace: Path, run_id: str | None) -> None:
+    """Wake the run of `gesso serve` that waits for people, once enough is decided (exit code 3: it is not)."""
+    from flows.review_resume import resume
+    from pipeline.workspace import Workspace
+
+    click.echo(resume(Workspace.open(workspace), run_id).words())
 
 
 @review.command(epilog=example("gesso review status work/photos"))
@@ -159,6 +191,19 @@ def misfits(workspace: Path, run_id: str | None, limit: int, as_json: bool) -> N
     from flows.review_misfits import misfits
 
     _say(misfits(run, limit=limit), as_json)
+
+
+@review.command(epilog=example("gesso review lessons work/photos"))
+@workspace_argument
+@run_option
+@json_option
+def lessons(workspace: Path, run_id: str | None, as_json: bool) -> None:
+    """Say which captions needed a hand, which words went in and out, and what people write instead."""
+    run = open_run(workspace, run_id)
+
+    from flows.review_lessons import learn
+
+    _say(learn(run), as_json)
 
 
 @review.command(epilog=example("gesso review conflicts work/photos --to conflicts.csv"))

@@ -35,7 +35,7 @@ async function start() {
 async function refill(listed) {
   const { ids } = listed || (await get("/api/list", filter()));
   // before the list asks for its small ones
-  if (!row && ids.length) at("large").src = `/large/${ids[0]}.webp`;
+  if (!row && ids.length) picture(ids[0]);
   list.fill(ids);
   if (row && ids.includes(row.id)) list.select(row.id);
   else if (ids.length) await show(ids[0]);
@@ -44,16 +44,21 @@ async function refill(listed) {
 
 function blank() {
   row = null;
-  at("large").removeAttribute("src");
+  at("large").hidden = true; // one without a source would show its words
   at("none").hidden = false;
   at("none").textContent = "No picture is left here: choose others above.";
   at("work").hidden = true;
 }
 
+function picture(id) {
+  at("large").hidden = false;
+  at("large").src = `/large/${id}.webp`;
+}
+
 async function show(id) {
   missing = id;
   list.select(id);
-  at("large").src = `/large/${id}.webp`;
+  picture(id);
   const told = await get(`/api/row/${id}`);
   if (missing !== id) return;
   paint(told);

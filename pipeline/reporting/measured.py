@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipeline.reporting import histograms
-from pipeline.reporting.charts import interval_mark
+from pipeline.reporting.charts import interval_mark, share_bar
 from pipeline.reporting.galleries import Tile
 from pipeline.reporting.pictures import Album
 from pipeline.reporting.record import Metric, RunRecord
@@ -48,3 +48,13 @@ def _metric(metric: Metric) -> Mapping[str, object]:
         reading = {True: "better", False: "worse", None: "changed"}[metric.helped]
         reading = reading if metric.distinguishable else "not distinguishable"
     return {"metric": metric, "tone": tone, "reading": reading, "mark": mark, "name": plain(metric.name)}
+
+
+def cost(record: RunRecord, _: Album) -> Mapping[str, object]:
+    """The time of each stage, with a bar."""
+    if not record.stages:
+        return {}
+    longest = max(stage.seconds for stage in record.stages) or 1.0
+    bars = [share_bar([("on", round(1000 * stage.seconds / longest))], 1000) for stage in record.stages]
+    seconds = sum(stage.seconds for stage in record.stages)
+    return {"stages": list(zip(record.stages, bars, strict=True)), "seconds": seconds}

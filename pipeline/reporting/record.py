@@ -12,6 +12,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.lessons import Lessons
 from pipeline.reporting.captions import CaptionRow as CaptionRow
 from pipeline.reporting.histograms import Histogram, Variety
 
@@ -236,6 +237,8 @@ class RunRecord:
     histograms: Sequence[Histogram] = ()
     variety: Variety | None = None
     captions: Sequence[CaptionRow] = ()
+    lessons: Lessons | None = None
+    """What people changed in captions; None where they have read none."""
     views: Sequence[AugmentedView] = ()
     preflight: Sequence[Known] = ()
     training: Sequence[TrainingPoint] = ()

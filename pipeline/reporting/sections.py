@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.reporting import captions, curves, galleries, measured, planted, plots, verdict
+from pipeline.reporting import captions, curves, galleries, measured, planted, plots, taught, verdict
 from pipeline.reporting.charts import share_bar
 from pipeline.reporting.pictures import THUMBNAIL, Album
 from pipeline.reporting.record import RunRecord
@@ -162,15 +162,6 @@ def _rights(record: RunRecord, _: Album) -> Data:
     return {"rows": rows} if rows else {}
 
 
-def _cost(record: RunRecord, _: Album) -> Data:
-    if not record.stages:
-        return {}
-    longest = max(stage.seconds for stage in record.stages) or 1.0
-    bars = [share_bar([("on", round(1000 * stage.seconds / longest))], 1000) for stage in record.stages]
-    seconds = sum(stage.seconds for stage in record.stages)
-    return {"stages": list(zip(record.stages, bars, strict=True)), "seconds": seconds}
-
-
 def _repeat(record: RunRecord, _: Album) -> Data:
     return {"command": record.command}
 
@@ -228,6 +219,13 @@ SECTIONS = (
         "Class pictures",
         "What stands for what the model knew before, by caption: pictures that it painted itself or that you brought.",
         _class_pictures,
+    ),
+    Section(
+        "lessons",
+        "What people changed",
+        "How many of the proposed captions needed a hand, whose they were and why a check had flagged them, and the "
+        "words that went in and out.",
+        taught.groups,
     ),
     Section(
         "augmentation",
@@ -288,7 +286,7 @@ SECTIONS = (
         "cost",
         "What it took",
         "Time, rows and the highest memory of each stage; rows from the cache were worked out in an earlier run.",
-        _cost,
+        measured.cost,
     ),
     Section(
         "repeat",

@@ -1,6 +1,6 @@
 """Which pictures a reviewer is shown, in which order, and who is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.review.gate import share
@@ -12,12 +12,16 @@ WORST = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which pictures: with one of these flags, undecided ones, with a text in caption or file name; at most `limit`."""
+    """Which pictures: with one of these flags, undecided ones, with a text in caption or file name; at most `limit`.
+
+    `sample_ids` are the only ones, where it is given.
+    """
 
     flags: tuple[str, ...] = ()
     undecided: bool = False
     search: str = ""
     limit: int | None = None
+    sample_ids: Collection[str] | None = None
 
     def of(self, rows: Sequence[ReviewRow]) -> list[ReviewRow]:
         """Those of the rows that are wanted, in their order."""
@@ -27,6 +31,7 @@ class Wanted:
             for row in rows
             if (not self.flags or set(self.flags) & set(row.flags))
             and not (self.undecided and row.decided)
+            and (self.sample_ids is None or row.sample_id in self.sample_ids)
             and (not wanted or wanted in f"{row.caption}\n{row.origin}".casefold())
         ]
         return found[: self.limit]

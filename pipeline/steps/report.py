@@ -18,7 +18,7 @@ from pipeline.reporting import report
 from pipeline.reporting.histograms import Histogram
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.steps import overview
+from pipeline.steps import lessons, overview
 from pipeline.trainset import views
 from pipeline.trainset.lengths import Ruler
 
@@ -51,6 +51,7 @@ def run(run: Run, tools: Tools) -> str:
         histograms=bars,
         variety=overview.variety(run),
         captions=_captions(run),
+        lessons=lessons.of_run(run),
         views=views_made,
         preflight=[kept.Known(**one) for one in run.json("preflight").get("lines", ())],
         training=_training(folder),

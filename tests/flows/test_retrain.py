@@ -4,6 +4,8 @@ import pytest
 
 from flows.retrain import reported, retrain
 from flows.steps import AWAITING
+from pipeline.review import journal
+from pipeline.review.journal import Decision
 from pipeline.run import Run
 from pipeline.workspace import Workspace
 
@@ -65,3 +67,23 @@ def test_a_mistake_or_a_run_at_work_is_a_failure_with_its_message(copied):
 def test_it_waits_for_people(copied):
     state = run_again(copied, "review.require=all")
     assert (state.type, state.name) == ("COMPLETED", AWAITING)
+
+
+def test_with_exclude_it_goes_on_with_what_is_decided(copied):
+    settings = ("review={require: all, undecided: exclude}", "evaluate.prompts=[]")
+    state = run_again(copied, *settings)
+    assert (state.type, state.name) == ("COMPLETED", "Skipped")
+    assert "nothing is decided yet: 6 captions wait for a person" in state.message
+    rows = newest(copied).rows("reviewed")
+    said = [
+        Decision(pixel_id=row["pixel_id"], reviewer="ann", at=journal.now(), caption=row["proposed"])
+        for row in rows[:2]
+    ]
+    journal.append(newest(copied).workspace.decisions, said)
+    assert run_again(copied, *settings).name == "Completed"
+    run = newest(copied)
+    assert {row["sample_id"] for row in run.rows("views")} == {row["sample_id"] for row in rows[:2]}
+    assert run.json("training")["folder"]
+    assert run.json("outcome") == {"exit_code": 0}
+    # nobody has decided more since
+    assert run_again(copied, *settings).name == "Skipped"

@@ -228,6 +228,7 @@ def test_search_filter_and_replace_with_preview_and_undo(browser, place):
         page.comes(4)
         browser.find_element("css selector", "#state option[value=dropped]").click()
         until(lambda: page.text("none").startswith("No picture is left"))
+        assert not browser.find_element("id", "large").is_displayed(), "no broken picture stands in its place"
 
 
 def test_two_reviewers_do_not_overwrite_each_other(browser, place):

@@ -8,7 +8,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import server as module
-from flows.server import server
+from flows.server import Served, answers, reached, server
 from pipeline.errors import GessoError
 
 
@@ -16,6 +16,25 @@ def test_a_server_that_is_named_is_used(tmp_path):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}), server(tmp_path) as address:
         assert address == "http://127.0.0.1:1/api"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_server_that_knows_a_workspace_is_named_or_told_of(tmp_path, prefect):
+    address = PREFECT_API_URL.value()
+    with reached(tmp_path) as found:
+        assert found == address
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        Served(address, own=True).write(tmp_path)
+        with reached(tmp_path) as found:
+            assert found == address == PREFECT_API_URL.value()
+        Served("http://127.0.0.1:1/api", own=False).write(tmp_path)
+        with pytest.raises(GessoError, match="does not answer"), reached(tmp_path):
+            pass
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        pytest.raises(GessoError, match="does not answer"),
+        reached(tmp_path),
+    ):
+        pass
 
 
 def test_one_that_does_not_start_says_where_its_log_is(tmp_path, monkeypatch):
@@ -35,6 +54,10 @@ def test_one_of_our_own_answers_and_ends_with_the_block(tmp_path):
         with urllib.request.urlopen(f"{address}/health") as answer:  # noqa: S310 (our own server)
             assert answer.status == 200
     assert (tmp_path / "prefect.db").exists()
+    # gone, but our own: another is started on its database
+    Served(address, own=True).write(tmp_path)
+    with temporary_settings(restore_defaults={PREFECT_API_URL}), reached(tmp_path) as again:
+        assert answers(again)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{address}/health", timeout=5)  # noqa: S310 (our own server)
 

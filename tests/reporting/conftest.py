@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.lessons import Group, Lessons, Read, Replacement, lessons
 from pipeline.reporting.histograms import Spread, Variety, histogram
 from pipeline.reporting.pictures import thumbnail
 from pipeline.reporting.record import (
@@ -235,6 +236,11 @@ def example() -> RunRecord:
             ["30 of 40 pictures are bright (lighting): add some that are dark."],
         ),
         captions=[*captions(rows), *school()],
+        lessons=lessons(
+            Read(one.machine, one.reviewed, "blip", one.flags or ("very short",) * (one.split == "held_out"))
+            for one in captions(rows)
+            if one.reviewed
+        ),
         views=views(),
         preflight=[Known("memory", "about 2.0 GiB at the peak"), Known("cropping", "1 picture of 9", "Cut it.")],
         training=training(),
@@ -331,6 +337,14 @@ def hostile(record: RunRecord) -> RunRecord:
         captions=[
             CaptionRow(caption.sample_id, text, text, f"{text} b", text, text, (text,), "train") for text in HOSTILE
         ],
+        lessons=Lessons(
+            all=Group("all", 1, 1, 1.0),
+            by_captioner=tuple(Group(text, 1, 1, 1.0) for text in HOSTILE),
+            by_flag=tuple(Group(text, 1, 1, 1.0) for text in HOSTILE),
+            added=tuple((text, 1) for text in HOSTILE),
+            removed=tuple((text, 1) for text in HOSTILE),
+            replacements=tuple(Replacement(text, text, 1, 1) for text in HOSTILE),
+        ),
         views=[replace(view, label=text, caption=text, refused=text) for text in HOSTILE],
         evaluations=[Evaluation(step, [replace(sample, prompt=text) for text in HOSTILE]) for step in (0, 10)],
         metrics=[replace(metric, name=text, of=text, note=text) for text in HOSTILE],

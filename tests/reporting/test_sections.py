@@ -43,6 +43,10 @@ def test_a_part_that_is_absent_takes_its_section_along(record, field, missing):
     assert set(names(record)) - set(names(replace(record, **{field: ()}))) == missing
 
 
+def test_without_a_review_nothing_is_learnt_of_it(record):
+    assert set(names(record)) - set(names(replace(record, lessons=None))) == {"lessons"}
+
+
 def test_every_section_explains_itself_in_one_sentence():
     for section in SECTIONS:
         assert section.lead.endswith(".")

@@ -43,6 +43,8 @@ def test_filters():
     assert Wanted(undecided=True).of(rows) == [*rows[:2], rows[3]]
     assert Wanted(search="dog").of(rows) == [rows[1], rows[3]]
     assert Wanted(search="dog", limit=1).of(rows) == [rows[1]]
+    assert Wanted(sample_ids={"s3", "s0"}).of(rows) == [rows[0], rows[3]]
+    assert Wanted(sample_ids=()).of(rows) == []
 
 
 def test_batches_cover_all_and_overlap_as_asked():
