@@ -46,7 +46,7 @@ def test_from_kohya_to_diffusers_and_back_is_the_same(sort, made, tmp_path):
     same(load_file(tmp_path / "back.safetensors"), load_file(folder / KOHYA_FILE))
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", SORTS[1:])
 def test_diffusers_own_pipeline_paints_the_same_picture_with_each_file(sort, base, made, tmp_path):
     painter, folder = made(sort)
     ours = sampling.sample(models.load_pipeline(str(base), painter=painter), PAIRS, steps=3, size=64)[0]
