@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline import headers
 from pipeline.errors import InputError
 from pipeline.interchange import adapter, bases, show
 from pipeline.interchange import extract as extraction
@@ -61,13 +62,24 @@ def merge(
 ) -> str:
     """Write a base model with what was trained in it."""
     source = trained(trained_by)
+    told = lineage(source)
     with bases.opened(base, prediction=prediction, config=config) as folder:
         if source.is_dir():
-            bases.write(target, lambda place: merging.replace(folder, source, place))
+            bases.write(target, lambda place: merging.replace(folder, source, place), header=told)
             return f"the trained parts in {target}"
         found = adapter.read(source)
-        bases.write(target, lambda place: merging.write(folder, found, place, scale=scale))
+        bases.write(target, lambda place: merging.write(folder, found, place, scale=scale, header=told), header=told)
     return f"{len(found.all)} layers merged in {target}"
+
+
+def lineage(source: Path) -> dict[str, str]:
+    """What a trained file, or the first of a folder, says of where it comes from: the training set first of all."""
+    path = next(iter(sorted(source.glob("*/*.safetensors"))), None) if source.is_dir() else source
+    try:
+        told = headers.read(path).metadata if path else {}
+    except headers.HeaderError:  # told of by whoever reads the weights
+        return {}
+    return {name: value for name, value in told.items() if name.startswith("gesso_") and name != adapter.KEPT}
 
 
 def extract(

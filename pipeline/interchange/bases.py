@@ -1,7 +1,7 @@
 """Base models where a command needs them as folders, and where they are written: as a folder, or as a single file."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,8 @@ def opened(reference: str, *, prediction: str | None = None, config: str | None 
         yield single.ensure(reference, Path(place), prediction=prediction, config=config)
 
 
-def write(target: Path, make: Callable[[Path], object]) -> None:
-    """Let `make` write a base model's folder: `target` itself, or what becomes the single file `target`.
+def write(target: Path, make: Callable[[Path], object], *, header: Mapping[str, str] | None = None) -> None:
+    """Let `make` write a base model's folder: `target` itself, or what becomes the single file `target`, with `header`.
 
     Raises:
         InputError: `target` is there already.
@@ -38,4 +38,4 @@ def write(target: Path, make: Callable[[Path], object]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gesso-", dir=target.parent) as place:
         make(Path(place) / "model")
-        pack.write(Path(place) / "model", target)
+        pack.write(Path(place) / "model", target, header=header)

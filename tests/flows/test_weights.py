@@ -4,6 +4,7 @@ from safetensors.torch import load_file, save_file
 
 from flows import weights
 from pipeline.errors import InputError
+from pipeline.headers import read
 from pipeline.interchange import adapter
 from pipeline.interchange.adapter import Adapter, Layer
 from pipeline.model_files import STARTER
@@ -73,6 +74,22 @@ def test_what_was_merged_is_extracted_again(lora, tmp_path):
     (found,) = adapter.read(tmp_path / "k.safetensors").all
     # the starter is in half precision, in which the sum was rounded
     assert torch.allclose(found.update(), torch.ones_like(found.update()), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["merged", "merged.safetensors"])
+def test_a_merged_model_says_which_training_set_is_in_it(name, lora, tmp_path):
+    save_file(load_file(lora), tmp_path / "told.safetensors", metadata={"gesso_trainset_digest": "abc", "other": "x"})
+    weights.merge("starter", tmp_path / "told.safetensors", tmp_path / name, scale=1.0, **PLAIN)
+    path = tmp_path / name if name != "merged" else tmp_path / name / "unet" / parts.WEIGHTS["unet"]
+    assert read(path).metadata["gesso_trainset_digest"] == "abc"
+    trained = tmp_path / "trained" / "unet"
+    trained.mkdir(parents=True)
+    (trained / "config.json").write_text((STARTER / "sd" / "unet" / "config.json").read_text())
+    with parts.weights(STARTER / "sd", "unet") as values:
+        save_file(dict(values), trained / "a.safetensors", metadata={"gesso_trainset_digest": "def"})
+    weights.merge("starter", tmp_path / "trained", tmp_path / f"full-{name}", scale=1.0, **PLAIN)
+    path = tmp_path / f"full-{name}" if name != "merged" else tmp_path / f"full-{name}" / "unet" / "a.safetensors"
+    assert read(path).metadata["gesso_trainset_digest"] == "def"
 
 
 def test_what_cannot_be_converted_is_said(tmp_path):
