@@ -17,7 +17,7 @@ _AS = {"return_tensors": "pt", "input_data_format": "channels_last"}
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture as the model takes it: `pixels` channels x height x width, and a name by its content."""
+    """A picture as the model takes it: `pixels` channels x height x width, and a name by its content for draws."""
 
     pixels: Tensor
     name: str
@@ -44,7 +44,8 @@ class Writer:
         """A row's `pixels` made ready."""
         # a copy, since canonical pixels are read-only and torch takes none such
         pixels = self.processor.image_processor(images=row["pixels"].copy(), **_AS)["pixel_values"][0]
-        return Seen(pixels, hashlib.sha256(pixels.float().numpy().tobytes()).hexdigest())
+        drawn = self.top_p is not None
+        return Seen(pixels, hashlib.sha256(pixels.float().numpy().tobytes()).hexdigest() if drawn else "")
 
     @torch.inference_mode()
     def write(self, seen: Sequence[Seen]) -> list[list[str]]:
