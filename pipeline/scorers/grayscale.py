@@ -20,12 +20,12 @@ ADDS = pa.schema(
             pa.float32(),
             metadata={
                 b"description": b"spread of colour that lightness does not explain, levels of 255, 0 (black and white, "
-                b"or toned) to 128; below 1.8 there is next to none"
+                b"or toned) to 128; below 1.2 there is next to none"
             },
         )
     ]
 )
-LIMITS = {"grayscale__color": {"min": 1.8}}
+LIMITS = {"grayscale__color": {"min": 1.2}}
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):
