@@ -115,7 +115,8 @@ def life_text(found: dict[str, Any]) -> str:
     lines = [f"sample {sample_id}" if sample_id else "a file that could not be read"]
     lines += [f"  came from   {row['origin']} ({row['license'] or 'licence unknown'})" for row in found["origins"]]
     for row in found["ledger"]:
-        lines.append(f"  state       {row['state']}" + (f" at {row['stage']}: {why(row)}" if row["stage"] else ""))
+        place, reason = (f" at {row['stage']}" if row["stage"] else ""), why(row)
+        lines.append(f"  state       {row['state']}{place}" + (f": {reason}" if reason or place else ""))
     for name, value in sorted(measured.items()):
         if "__" in name and value not in (None, ""):
             lines.append(f"  measured    {name} = {f'{value:.4g}' if isinstance(value, float) else value}")

@@ -9,6 +9,7 @@ GessoError                  exit 1: something failed that is not the user's doin
         DamagedError        a file is not as it was written
     ModelError              a model is not there and cannot be had, or is of the wrong kind
     ReviewError             a reviewed file cannot be applied
+    ContaminationError      exit 1: pictures that are measured on would be trained on
   AwaitingReview            exit 3: people have to decide first
 PictureError                one picture is bad: a row in the ledger, never the end of a run
 """
@@ -64,6 +65,12 @@ class ModelError(UserError):
 
 class ReviewError(UserError):
     """A reviewed file cannot be applied; nothing of it was."""
+
+
+class ContaminationError(UserError):
+    """Pictures that are measured on would be trained on: the run fails."""
+
+    exit_code = 1
 
 
 class AwaitingReview(GessoError):  # noqa: N818 (nothing went wrong)

@@ -78,6 +78,14 @@ def check(recipe: Recipe) -> None:
                 value=str(source.path),
                 remedy="Take one away, or let their folders not overlap.",
             )
+    for position, one in enumerate(recipe.contamination.against):
+        if not one.path.is_dir():
+            raise InputError(
+                "there is no such folder",
+                field=f"contamination.against.{position}.path",
+                value=str(one.path),
+                remedy="Name a folder of pictures that must not be trained on.",
+            )
     plugins.find("captioners", recipe.caption.captioner, field="caption.captioner")
     if recipe.caption.tags:
         plugins.find("captioners", recipe.caption.tags.tagger, field="caption.tags.tagger")
@@ -179,10 +187,12 @@ def _check_single(recipe: Recipe) -> None:
 def _check_columns(recipe: Recipe) -> None:
     measured = [*measurers(recipe), *judges(recipe)]
     columns = [name for one, _ in measured for name in one.ADDS.names]
-    for column in recipe.select:
+    named = [(f"select.{one}", one) for one in recipe.select]
+    named += [("dedup.keep", one.removeprefix("-")) for one in recipe.dedup.order]
+    for field, column in named:
         if column not in columns:
             scorer = column.partition("__")[0]
             known = {name.partition("__")[0] for name in columns}
             near = difflib.get_close_matches(column, columns, 1) or difflib.get_close_matches(scorer, known, 1)
             remedy = f"Did you mean {near[0]!r}?" if near else "`gesso list scorers` shows the columns."
-            raise RecipeError("no scorer measures this column", field=f"select.{column}", value=column, remedy=remedy)
+            raise RecipeError("no scorer measures this column", field=field, value=column, remedy=remedy)

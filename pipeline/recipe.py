@@ -23,6 +23,7 @@ from pipeline.settings import (
     Augment,
     BaseModelRef,
     Buckets,
+    Contamination,
     Dedup,
     Evaluate,
     Limit,
@@ -52,6 +53,7 @@ class Recipe(Part):
     )
     rights: Allow = Field(Allow(), description="which licences may be used")
     split: Split = Field(Split(), description="what is kept from training to measure on")
+    contamination: Contamination = Field(Contamination(), description="what training must not have seen")
     caption: Caption = Field(Caption(), description="where captions come from")
     review: Review = Field(Review(), description="what people have to decide before training")
     augment: Augment = Field(Augment(), description="further views of each training picture")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from pipeline.dedup.groups import Near, beside, components
 from pipeline.dedup.pairs import Edge
 from pipeline.errors import RecipeError
 from pipeline.manifest import Row, by
@@ -40,13 +41,10 @@ class Selection:
     dropped: list[Kept]
 
 
-Near = dict[str, dict[str, int]]
-"""For each pixel id those that look alike, with their distance."""
-
-
-def columns(rules: Mapping[str, Limit]) -> list[str]:
+def columns(rules: Mapping[str, Limit], dedup: Dedup) -> list[str]:
     """Columns of samples that `select` reads under these rules."""
-    return list(dict.fromkeys(["sample_id", "pixel_id", "error", "resolution__megapixels", "sharpness__score", *rules]))
+    order = [column.removeprefix("-") for column in dedup.order]
+    return list(dict.fromkeys(["sample_id", "pixel_id", "error", *order, *rules]))
 
 
 def select(
@@ -61,20 +59,22 @@ def select(
     split: Split,
     priors: Collection[int] = (),
     forgotten: Mapping[str, str] = MappingProxyType({}),
+    apart: Collection[frozenset[str]] = (),
 ) -> Selection:
     """Decide about every origin.
 
     Args:
         origins: rows of `manifest.ORIGINS`.
-        samples: one row a sample with at least `columns(rules)`.
+        samples: one row a sample with at least `columns(rules, dedup)`.
         edges: pairs of pixel ids that look alike, with their distance; each pair once.
         verdicts: pixel id -> "keep" or "drop", as people said.
         rights: the licences that are allowed.
         rules: limits by column, in the recipe's order; the first one that fails names the reason.
-        dedup: which distance makes a near-duplicate.
+        dedup: which distance makes a near-duplicate, and which of them is kept.
         split: what is held out.
         priors: positions of the sources with class pictures, which are a split of their own.
         forgotten: why a picture is taken for one that was forgotten, by pixel id.
+        apart: pairs of pixel ids that people keep beside each other. They stay on one side of the split.
 
     Raises:
         RecipeError: a rule is about a column of text.
@@ -93,8 +93,8 @@ def select(
                 dropped[origin["sample_id"]].append(origin)
         else:
             eligible[origin["sample_id"]].append(origin)
-    groups = _components([row["pixel_id"] for row in samples if not row["error"]], near)
-    members, gone = _best([measured[one] for one in eligible], eligible, near, verdicts)
+    groups = components([row["pixel_id"] for row in samples if not row["error"]], near)
+    members, gone = _best([measured[one] for one in eligible], eligible, _without(near, apart), verdicts, dedup.order)
     for sample_id, (reason, distance, instead) in gone.items():
         limit = str(dedup.near.distance) if dedup.near and reason == "looks alike" else None
         for origin in eligible[sample_id]:
@@ -103,11 +103,15 @@ def select(
         one: [origin for each in (one, *others) for origin in eligible[each]] for one, others in members.items()
     }
     kept = [_kept(measured[one], attached[one], groups) for one in sorted(attached)]
+    kept_beside = beside(near, apart, {one.pixel_id for one in kept})
     kept = _as_told(_split(kept, groups, split))
     kept = [replace(one, split="prior") if one.origins[0]["source"] in priors else one for one in kept]
     for one in kept:
         first, *twins = eligible[one.sample_id]
         ledger[first["origin"]] = _row(first, "held_out" if one.split == "held_out" else "kept")
+        if one.pixel_id in kept_beside:
+            told = {"reason": "kept beside a look-alike by a person", "value": str(kept_beside[one.pixel_id])}
+            ledger[first["origin"]] |= told
         for twin in twins:
             ledger[twin["origin"]] = _row(twin, "duplicate", "dedup", "same bytes", None, None, one.sample_id)
     return Selection(
@@ -179,8 +183,22 @@ def _near(edges: Iterable[Edge], dedup: Dedup) -> Near:
     return near
 
 
+def _without(near: Near, apart: Collection[frozenset[str]]) -> Near:
+    """The look-alikes but for some pairs."""
+    if not apart:
+        return near
+    return {
+        one: {other: bits for other, bits in others.items() if frozenset((one, other)) not in apart}
+        for one, others in near.items()
+    }
+
+
 def _best(
-    samples: Sequence[Row], origins: Mapping[str, Sequence[Row]], near: Near, verdicts: Mapping[str, str]
+    samples: Sequence[Row],
+    origins: Mapping[str, Sequence[Row]],
+    near: Near,
+    verdicts: Mapping[str, str],
+    order: Sequence[str],
 ) -> tuple[dict[str, list[str]], dict[str, tuple[str, str | None, str]]]:
     """The samples kept, each with its duplicates; and for each duplicate why, how far, and which was kept instead.
 
@@ -189,7 +207,7 @@ def _best(
     """
 
     def rank(sample: Row) -> tuple[object, ...]:
-        measured = (_number(sample["resolution__megapixels"]), _number(sample["sharpness__score"]))
+        measured = [_number(sample[one.removeprefix("-")]) * (-1 if one.startswith("-") else 1) for one in order]
         return (
             verdicts.get(sample["pixel_id"]) != "keep",
             *(math.inf if math.isnan(value) else -value for value in measured),
@@ -223,25 +241,6 @@ def _kept(sample: Row, origins: Sequence[Row], groups: Mapping[str, int]) -> Kep
         sidecar=next((origin["sidecar"] for origin in origins if origin["sidecar"]), None),
         group=groups[sample["pixel_id"]],
     )
-
-
-def _components(pixel_ids: Iterable[str], near: Near) -> dict[str, int]:
-    """The number of each picture's group: all that are linked, through however many others."""
-    # as scipy's connected_components does it, which takes half a second to import
-    parent = {one: one for one in sorted(set(pixel_ids))}
-
-    def root(one: str) -> str:
-        while parent[one] != one:
-            parent[one] = one = parent[parent[one]]
-        return one
-
-    for a, others in near.items():
-        for b in others:
-            if a in parent and b in parent:
-                first, second = sorted((root(a), root(b)))
-                parent[second] = first
-    numbers: dict[str, int] = {}
-    return {one: numbers.setdefault(root(one), len(numbers)) for one in parent}
 
 
 def _split(kept: Sequence[Kept], groups: Mapping[str, int], split: Split) -> list[Kept]:

@@ -116,11 +116,46 @@ class Near(Part):
     )
 
 
+BEST = ("resolution__megapixels", "sharpness__score")
+"""What `keep: best` means: columns, the highest first."""
+
+
 class Dedup(Part):
     """Which pictures count as the same."""
 
     near: Near | None = Field(Near(), description="near-duplicates by perceptual hash; null looks for exact ones only")
-    keep: Literal["best"] = Field("best", description="best: highest resolution, then sharpness, then captioned")
+    keep: Literal["best"] | tuple[str, ...] = Field(
+        "best",
+        description="which of a group is kept. best: highest resolution, then sharpness, then captioned; or columns in "
+        "order (`gesso list scorers`), the highest first, with a - in front the lowest first",
+    )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that decide which of a group is kept, the first one first."""
+        return BEST if self.keep == "best" else tuple(self.keep)
+
+
+class Evaluation(Part):
+    """Pictures that are measured on and must not be trained on."""
+
+    name: str = Field(description="what messages call it", pattern=r"^[\w.-]{1,64}$")
+    path: Path = Field(description="a folder of pictures, read recursively; relative to where the command runs")
+
+
+class Contamination(Part):
+    """What training must not have seen: a run that would train on it fails, before anything is trained."""
+
+    against: tuple[Evaluation, ...] = Field((), description="evaluation sets whose pictures must not be trained on")
+    held_out: bool = Field(
+        default=False, description="fail also where a view to train on looks like a picture that is held out"
+    )
+    distance: int = Field(
+        6, ge=0, le=16, description="largest Hamming distance of the 64-bit perceptual hashes that counts; 0 to 16"
+    )
+    colour: int = Field(
+        24, ge=0, le=255, description="largest difference of mean colours that counts, of 255; 255 ignores colour"
+    )
 
 
 class Limit(Part):

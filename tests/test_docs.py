@@ -229,6 +229,7 @@ JSON = {
     "gesso review export": "work/photos --to captions.csv",
     "gesso review apply": "work/photos captions.csv --accept-rest",
     "gesso review undo": "work/photos",
+    "gesso review keep-both": "work/photos my-photos/dog.jpg my-photos/01.jpg",
     "gesso review status": "work/photos",
     "gesso review misfits": "work/photos --limit 3",
     "gesso review lessons": "work/photos",

@@ -428,3 +428,45 @@ def chosen(origins, edges=(), keep=None):
         dedup=Dedup(),
         split=Split(held_out=0.0, min_groups=2),
     )
+
+
+@given(piles(), st.randoms(), st.data())
+def test_groups_do_not_chain_and_hang_on_no_order_and_pairs_kept_apart_are(pile, random, data):
+    origins, samples = pile[:2]
+    names = sorted({row["pixel_id"] for row in samples if row.get("pixel_id")})
+    told = {pair: data.draw(st.integers(0, 12)) for pair in combinations(names, 2)}
+    edges = [(*pair, bits) for pair, bits in told.items()]
+    apart = [frozenset(pair) for pair in told if random.random() < 0.2]
+    first = choose(origins, samples, edges, apart=apart)
+    pixels = {row["sample_id"]: row["pixel_id"] for row in samples}
+    for row in first.ledger:
+        if row["reason"] == "looks alike":
+            pair = tuple(sorted((pixels[row["sample_id"]], pixels[row["kept_instead"]])))
+            assert told[pair] == int(row["value"]) <= 6
+            assert frozenset(pair) not in apart
+    for rows in (origins, samples, edges, apart):
+        random.shuffle(rows)
+    again = choose(origins, samples, edges, apart=apart)
+    assert again.ledger == first.ledger
+    assert {one.sample_id for one in again.kept} == {one.sample_id for one in first.kept}
+
+
+def test_look_alikes_that_a_person_keeps_apart_both_stay_on_one_side_of_the_split():
+    origins, samples = simple(2)
+    split = Split(held_out=0.5, min_groups=2)
+    made = choose(origins, samples, [("pa", "pb", 3)], apart=[frozenset(("pa", "pb"))], split=split)
+    assert len({one.group for one in made.kept}) == 1
+    assert len(made.kept) == 2
+    assert {row["value"] for row in made.ledger} == {"3"}
+    alone = choose(origins, samples, [("pa", "pb", 3)], {"pb": "drop"}, apart=[frozenset(("pa", "pb"))])
+    assert row_of(alone, "a.png")["reason"] is None
+
+
+def test_the_order_in_which_the_best_is_sought_is_the_recipes():
+    origins, samples = simple(2, a={"sharpness__score": 0.9}, b={"resolution__megapixels": 9.0})
+    edges = [("pa", "pb", 1)]
+    assert states(choose(origins, samples, edges)) == {"a.png": "duplicate", "b.png": "kept"}
+    for keep, kept in [(("sharpness__score",), "a.png"), (("-sharpness__score",), "b.png")]:
+        made = choose(origins, samples, edges, dedup=Dedup(keep=keep))
+        assert row_of(made, kept)["state"] == "kept"
+        assert len(made.kept) == 1

@@ -166,6 +166,23 @@ def resume(workspace: Path, run_id: str | None) -> None:
     click.echo(resume(Workspace.open(workspace), run_id).words())
 
 
+@review.command("keep-both", epilog=example("gesso review keep-both work/photos my-photos/dog.jpg my-photos/dog2.jpg"))
+@workspace_argument
+@click.argument("pictures", metavar="PICTURE PICTURE...", nargs=-1, required=True)
+@run_option
+@reviewer_option
+@json_option
+def keep_both(
+    workspace: Path, pictures: tuple[str, ...], run_id: str | None, reviewer: str | None, as_json: bool
+) -> None:
+    """Keep look-alikes beside each other, from the next run on: pictures by path, file name or id."""
+    run = open_run(workspace, run_id)
+
+    from flows.review_both import keep_both
+
+    _say(keep_both(run, pictures, reviewer=reviewer), as_json)
+
+
 @review.command(epilog=example("gesso review status work/photos"))
 @workspace_argument
 @run_option

@@ -1,13 +1,14 @@
 """Pairs of pictures that look alike, as edges (a, b, distance) between pixel ids. Deciding is left to selection.
 
 New pictures are compared with all that were compared before and with each other, each pair once. Pictures of equal
-pixels are one node. A row is stored for each node with its neighbours among the nodes before it, up to REACH, so that
-a recipe's threshold can change without comparing anything again.
+pixels are one node, and those of equal hashes are compared as one. A row is stored for each node with its neighbours
+among the nodes before it, up to REACH, so that a recipe's threshold can change without comparing anything again.
 """
 
 import sys
 import time
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline import shards
-from pipeline.dedup import perceptual
+from pipeline.dedup import hamming
 from pipeline.dedup.pairs import Pairs
 from pipeline.stage import Tools, commit, cut, fingerprint, note, requests_of
 
@@ -27,6 +28,7 @@ KEY = ("pixel_id",)
 READS = ("perceptual__hash",)
 REACH = 12
 """Largest distance that is stored; of 64 bits."""
+_NONE = hamming.Found(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8))
 ADDS = pa.schema(
     [
         pa.field("edges__hash", pa.uint64(), metadata={b"description": b"the node's perceptual hash"}),
@@ -51,22 +53,64 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str) -> 
     new = sorted(set(nodes) - set(known))
     names = [*known, *new]
     values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
+    later, earlier, distance = _compared(values, len(known), threads=tools.workers)
     for part in cut(range(len(known), len(names)), "edges", tools):
-        start, end = part[0], part[-1] + 1
+        begin, end = np.searchsorted(later, (part[0], part[-1] + 1))
         rows: list[dict[str, Any]] = [
-            {"edges__hash": int(value), "edges__others": [], "edges__distances": []} for value in values[start:end]
+            {"edges__hash": nodes[names[one]], "edges__others": [], "edges__distances": []} for one in part
         ]
-        mine, other, distance = perceptual.neighbours(values[start:end], values[:end], distance=REACH)
-        pairs = zip(mine.tolist(), other.tolist(), distance.tolist(), strict=True)
+        pairs = zip(*(each[begin:end].tolist() for each in (later, earlier, distance)), strict=True)
         for place, index, bits in sorted(pairs, key=lambda pair: names[pair[1]]):
-            if index < start + place:
-                rows[place]["edges__others"].append(names[index])
-                rows[place]["edges__distances"].append(bits)
-        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[start:end]]
+            rows[place - part[0]]["edges__others"].append(names[index])
+            rows[place - part[0]]["edges__distances"].append(bits)
+        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[part[0] : part[-1] + 1]]
         commit(folder, module, requests_of(asked, KEY, READS), rows)
     shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _pairs(folder, nodes)
+
+
+def _compared(
+    values: NDArray[np.uint64], known: int, *, threads: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+    """Pairs of which the later is new (its place is `known` or above): its place, the earlier's, the bits that differ.
+
+    Ordered by the later one.
+    """
+    distinct, which = np.unique(values, return_inverse=True)
+    asked = np.zeros(len(distinct), np.bool_)
+    asked[which[known:]] = True
+    order, sizes = np.argsort(which, kind="stable").astype(np.int32), np.bincount(which, minlength=len(distinct))
+    starts = np.cumsum(sizes) - sizes
+    found = [_NONE]
+    equal = np.flatnonzero(asked & (sizes > 1)).astype(np.int32)
+    same = hamming.Found(equal, equal, np.zeros(len(equal), np.uint8))
+    for batch in chain([same], hamming.near(distinct, REACH, asked=asked, threads=threads)):
+        one, other, distance = _members(batch, order, starts, sizes)
+        later, earlier = np.maximum(one, other), np.minimum(one, other)
+        mine = (later >= known) & (later != earlier if batch is same else True)
+        found.append(hamming.Found(later[mine], earlier[mine], distance[mine]))
+    later, earlier, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    if len(equal):  # each pair of equal ones was met from both sides
+        _, once = np.unique(later.astype(np.int64) * len(values) + earlier, return_index=True)
+        return later[once], earlier[once], distance[once]
+    ordered = np.argsort(later, kind="stable")
+    return later[ordered], earlier[ordered], distance[ordered]
+
+
+def _members(
+    batch: hamming.Found, order: NDArray[np.int32], starts: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> hamming.Found:
+    """The pairs of pictures that pairs of distinct hashes stand for."""
+    each = sizes[batch.first] * sizes[batch.second]
+    if each.max(initial=1) == 1:
+        return hamming.Found(order[starts[batch.first]], order[starts[batch.second]], batch.distance)
+    pair = np.repeat(np.arange(len(each)), each)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(each) - each, each)
+    one, other = np.divmod(within, sizes[batch.second][pair])
+    return hamming.Found(
+        order[starts[batch.first][pair] + one], order[starts[batch.second][pair] + other], batch.distance[pair]
+    )
 
 
 def _known(folder: Path) -> dict[str, int]:

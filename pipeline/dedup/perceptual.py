@@ -1,4 +1,4 @@
-"""A 64-bit hash of what a picture looks like, and the search for hashes that differ in few bits.
+"""A 64-bit hash of what a picture looks like.
 
 The hash is the DCT hash that imagehash calls phash: luma shrunk to 32 x 32, the 8 x 8 lowest frequencies of its cosine
 transform, one bit each for above the median; the highest bit is the lowest frequency. It is computed on the proxy with
@@ -40,9 +40,6 @@ _COSINES[0] /= np.sqrt(2)
 """The lowest frequencies of the orthonormal DCT-II: two small products cost a tenth of a whole transform."""
 _STEP = 8
 """Levels of a mean colour's 5 bits."""
-_ROWS, _COLUMNS = 32, 4096
-"""New and known hashes that are compared at a time: 1 MiB of differing bits, which a core's cache holds."""
-_NONE = np.empty(0, np.int64)
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):
@@ -58,41 +55,24 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, int | bool]:
     """The hash, and whether the picture is too flat for it: such a picture is nobody's near-duplicate."""
-    small = cv2.resize(halved(picture.luma, least=_ENOUGH), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(
-        np.float64
-    )
+    return _measured(picture.luma, picture.proxy, params)
+
+
+def measure_pixels(pixels: Pixels, params: Params) -> dict[str, int | bool]:
+    """What `measure` gives, of pixels (height x width x 3) that are no file's: a view for training, say."""
+    return _measured(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), pixels, params)
+
+
+def _measured(luma: NDArray[np.uint8], proxy: Pixels, params: Params) -> dict[str, int | bool]:
+    small = cv2.resize(halved(luma, least=_ENOUGH), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
     low = (_COSINES @ small @ _COSINES.T).ravel()
     ranked = np.sort(low)
     bits = low > (ranked[low.size // 2 - 1] + ranked[low.size // 2]) / 2
     return {
         "perceptual__hash": int.from_bytes(np.packbits(bits).tobytes(), "big"),
-        "perceptual__colors": _quarters(halved(picture.proxy, least=_ENOUGH)),
+        "perceptual__colors": _quarters(halved(proxy, least=_ENOUGH)),
         "perceptual__flat": bool(small.std() < params.flat_below),
     }
-
-
-def neighbours(
-    new: NDArray[np.uint64], known: NDArray[np.uint64], *, distance: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-    """All pairs of a new and a known hash that differ in at most `distance` bits; exact.
-
-    Returns:
-        Index into `new`, index into `known` and Hamming distance of each pair, ordered by the two indices. Memory
-        beyond the pairs found is bounded; time grows with the product of the two lengths.
-    """
-    mine, other, bits = [_NONE], [_NONE], [_NONE.astype(np.uint8)]
-    for top in range(0, len(new), _ROWS):
-        for left in range(0, len(known), _COLUMNS):
-            apart = np.bitwise_count(new[top : top + _ROWS, None] ^ known[None, left : left + _COLUMNS])
-            near = np.flatnonzero(apart <= distance)
-            if len(near):
-                row, column = np.divmod(near, apart.shape[1])
-                mine.append(row + top)
-                other.append(column + left)
-                bits.append(apart.ravel()[near])
-    found = np.concatenate(mine), np.concatenate(other), np.concatenate(bits)
-    order = np.lexsort((found[1], found[0]))
-    return found[0][order], found[1][order], found[2][order]
 
 
 def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:

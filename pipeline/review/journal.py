@@ -40,6 +40,7 @@ class Decision:
     someone else (`unsure`). `caption` is the caption's body (without prefix, trigger and tags). `proposed` is the body
     the person saw. `read` is False where the caption was accepted unread, as one of the rest. `note` is for people and
     decides nothing. `at` is a time in UTC, ISO 8601. `batch` names those that were given together, `batch_size` in all.
+    `apart_from` is the pixel_id of a look-alike: the two are no duplicates of each other.
 
     Raises:
         ValueError: `verdict` is an unknown word, or `at` is not a time with an offset.
@@ -55,6 +56,7 @@ class Decision:
     note: str | None = None
     batch: str | None = None
     batch_size: int | None = None
+    apart_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.verdict is not None and self.verdict not in get_args(Verdict):
@@ -64,8 +66,13 @@ class Decision:
 
     @property
     def blank(self) -> bool:
-        """Whether it says nothing: no verdict, no note, and no caption but white space."""
-        return self.verdict is None and not (self.caption or "").strip() and not (self.note or "").strip()
+        """Whether it says nothing: no verdict, no note, no look-alike, and no caption but white space."""
+        return self.apart_from is None and not self.of_its_own
+
+    @property
+    def of_its_own(self) -> bool:
+        """Whether it says something of the picture alone."""
+        return self.verdict is not None or bool((self.caption or "").strip() or (self.note or "").strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,10 @@ class Journal:
         earlier `unsure`.
         """
         return _merge(self.decisions)
+
+    def apart(self) -> frozenset[frozenset[str]]:
+        """The pairs of pixel_ids that people want to keep beside each other, though they look alike."""
+        return frozenset(frozenset((one.pixel_id, one.apart_from)) for one in self.decisions if one.apart_from)
 
     def of_each(self) -> dict[str, dict[str, Decision]]:
         """What each reviewer said last: by reviewer, then by pixel_id."""
@@ -257,7 +268,7 @@ def _parsed(line: bytes) -> Decision | str:
     known = {field.name for field in fields(Decision)}
     # a later version may write more; what it adds is not ours to judge
     decision = Decision(**{name: value for name, value in record.items() if name in known})
-    told = (decision.caption, decision.proposed, decision.note, decision.batch)
+    told = (decision.caption, decision.proposed, decision.note, decision.batch, decision.apart_from)
     texts = (decision.pixel_id, decision.reviewer, *(text or "" for text in told))
     if not all(isinstance(text, str) for text in texts) or not isinstance(decision.read, bool):
         raise TypeError("a field of the wrong type")
@@ -287,5 +298,5 @@ def _merge(decisions: Iterable[Decision]) -> dict[str, Decision]:
 
 def _spoken(decisions: Iterable[Decision]) -> Iterator[Decision]:
     for decision in decisions:
-        if not decision.blank:
+        if decision.of_its_own:
             yield decision if (decision.caption or "").strip() else replace(decision, caption=None)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import ledger, selection, tombstones
-from pipeline.dedup import edges, exact, perceptual
+from pipeline.dedup import edges, exact, groups, perceptual
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row, table_of
 from pipeline.recipe import Recipe
@@ -32,11 +32,16 @@ COMPARED = perceptual.ADDS.names
 
 
 def run(run: Run, tools: Tools) -> str:
-    """Save the tables `edges`, `ledger`, `kept` and `dropped` (by people); says how many files are in each state."""
+    """Save the tables `edges`, `ledger`, `groups`, `kept` and `dropped` (by people).
+
+    Says how many files are in each state.
+    """
     origins, made, compared = decide(run, tools, run.recipe)
     ledger.check(made.ledger, origins)
     run.save("edges", compared)
     run.save("ledger", table_of(made.ledger, ledger.LEDGER))
+    hashes = {row["sample_id"]: row["perceptual__hash"] for row in run.rows("samples", ("sample_id", *COMPARED))}
+    run.save("groups", groups.told(made.ledger, hashes))
     save_kept(run, made.kept)
     save_kept(run, made.dropped, name="dropped")
     return ", ".join(f"{count} {state}" for state, count in ledger.totals(made.ledger).items())
@@ -45,7 +50,7 @@ def run(run: Run, tools: Tools) -> str:
 def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection, pa.Table]:
     """The run's origins, what becomes of them under a recipe (its own or another), and all edges; saves nothing."""
     origins = run.rows("origins")
-    samples = run.rows("samples", sorted({*selection.columns(recipe.rules), *COMPARED}))
+    samples = run.rows("samples", sorted({*selection.columns(recipe.rules, recipe.dedup), *COMPARED}))
     comparable = [row for row in samples if not row["error"] and not row["perceptual__flat"]]
     pairs = edges.ensure(
         {row["pixel_id"]: row["perceptual__hash"] for row in comparable},
@@ -57,7 +62,8 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection
     near = recipe.dedup.near
     gone = _forgotten(run, samples)
     colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
-    decided = journal.load(run.workspace.decisions).latest()
+    said = journal.load(run.workspace.decisions)
+    decided = said.latest()
     made = selection.select(
         origins,
         samples,
@@ -69,6 +75,7 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection
         split=recipe.split,
         priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
         forgotten=gone,
+        apart=said.apart(),
     )
     return origins, made, pa.concat_tables([same, pairs.table(exact.EDGES)])
 

@@ -11,6 +11,7 @@ from pipeline.model_files import latent_scale, text_hash, weights_hash
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
+from pipeline.steps import contamination
 from pipeline.steps.select import load_kept
 from pipeline.training import epochs
 from pipeline.trainset import build, crops, latents, masks, texts
@@ -59,6 +60,7 @@ def run(run: Run, tools: Tools) -> str:
     Raises:
         InputError: nothing is left to train on.
         RecipeError: the loss is to be masked, and there are no masks.
+        ContaminationError: something that is measured on would be trained on.
     """
     kept = standing(run)
     keep = run.recipe.caption.keep_tokens if run.recipe.caption.shuffle else None
@@ -79,6 +81,7 @@ def run(run: Run, tools: Tools) -> str:
             value=True,
             remedy="Put NAME-masklabel.png beside pictures, or name the folder of masks in the source's masks.",
         )
+    contamination.check(run, rows, tools)
     folder = build.write(run.workspace, rows, kept, title=run.recipe.name, provenance=_provenance(run))
     run.save("views", table_of(rows, build.MANIFEST))
     if learning.reads_latents(run.recipe):

@@ -211,3 +211,13 @@ def test_a_note_stays_beside_what_is_decided_later():
 def test_now_is_utc():
     assert now().endswith("+00:00")
     assert not decision(verdict="keep").blank
+
+
+def test_a_pair_kept_apart_says_nothing_of_the_pictures_alone(tmp_path):
+    pair = Decision(pixel_id="a", apart_from="b", reviewer="anna", at="2025-01-01T00:00:00+00:00")
+    assert append(tmp_path, together([pair], "one")) == 1
+    said = load(tmp_path)
+    assert said.apart() == {frozenset("ab")}
+    assert said.latest() == {}
+    undo(tmp_path, "one", reviewer="anna", at="2025-01-02T00:00:00+00:00")
+    assert load(tmp_path).apart() == set()
