@@ -94,7 +94,8 @@ def select(
         else:
             eligible[origin["sample_id"]].append(origin)
     groups = components([row["pixel_id"] for row in samples if not row["error"]], near)
-    members, gone = _best([measured[one] for one in eligible], eligible, _without(near, apart), verdicts, dedup.order)
+    samples_left = [measured[one] for one in eligible]
+    members, gone = _best(samples_left, eligible, near, verdicts, order=dedup.order, apart=apart)
     for sample_id, (reason, distance, instead) in gone.items():
         limit = str(dedup.near.distance) if dedup.near and reason == "looks alike" else None
         for origin in eligible[sample_id]:
@@ -183,22 +184,14 @@ def _near(edges: Iterable[Edge], dedup: Dedup) -> Near:
     return near
 
 
-def _without(near: Near, apart: Collection[frozenset[str]]) -> Near:
-    """The look-alikes but for some pairs."""
-    if not apart:
-        return near
-    return {
-        one: {other: bits for other, bits in others.items() if frozenset((one, other)) not in apart}
-        for one, others in near.items()
-    }
-
-
 def _best(
     samples: Sequence[Row],
     origins: Mapping[str, Sequence[Row]],
     near: Near,
     verdicts: Mapping[str, str],
+    *,
     order: Sequence[str],
+    apart: Collection[frozenset[str]],
 ) -> tuple[dict[str, list[str]], dict[str, tuple[str, str | None, str]]]:
     """The samples kept, each with its duplicates; and for each duplicate why, how far, and which was kept instead.
 
@@ -220,7 +213,8 @@ def _best(
     gone: dict[str, tuple[str, str | None, str]] = {}
     for sample in sorted(samples, key=rank):
         pixel_id, sample_id = sample["pixel_id"], sample["sample_id"]
-        close = sorted((distance, other) for other, distance in near.get(pixel_id, {}).items() if other in keepers)
+        alike = [other for other in near.get(pixel_id, {}) if frozenset((pixel_id, other)) not in apart]
+        close = sorted((near[pixel_id][other], other) for other in alike if other in keepers)
         if pixel_id in keepers:
             gone[sample_id] = ("same pixels", "0", keepers[pixel_id])
         elif close and verdicts.get(pixel_id) != "keep":

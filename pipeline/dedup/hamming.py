@@ -10,20 +10,17 @@ Hashes of real pictures are skewed: many agree in some chunks. Such runs are com
 differs in every earlier chunk, so that a cluster is compared about once and not at each choice.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from itertools import accumulate, combinations, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dedup.chunks import BITS, Chunks, Hashes, bits, longest_run
 from pipeline.dedup.streaming import streamed
 
-BITS = 64
-MOST_AGREE = 6
 _BLOCK = 65_536
 """Hashes that are held against their neighbours at a time: 1 MiB with what differs."""
 _RUN = 64
@@ -34,10 +31,7 @@ _WHOLE = 2**18
 """So many pairs are compared without asking first which of them an earlier choice has told."""
 _MANY = 2**18
 """Pairs that are handed over together, about."""
-_MOVE_NS, _SORT_NS, _PAIR_NS = 6.0, 28.0, 1.6
-"""What it costs a hash to have chunks moved and to be sorted, and a pair to be compared (AMD EPYC, AVX2)."""
 _TABLE_BITS = 26
-Hashes = NDArray[np.uint64]
 Places = NDArray[np.int32]
 Indices = NDArray[np.int64]
 
@@ -68,71 +62,6 @@ def near(values: Hashes, limit: int, *, asked: NDArray[np.bool_] | None = None, 
     return streamed(search.look, search.chunks.beginnings(), threads=threads)
 
 
-@dataclass(frozen=True)
-class Chunks:
-    """How the bits are cut: first bit (from the highest) and width of each chunk. `agree` of them are chosen."""
-
-    starts: tuple[int, ...]
-    widths: tuple[int, ...]
-    agree: int
-
-    @classmethod
-    def of(cls, limit: int, agree: int) -> "Chunks":
-        """Chunks of even width, such that two hashes within `limit` agree in `agree` of them at least."""
-        if not agree:
-            return cls((), (), 0)
-        count = limit + agree
-        widths = tuple(BITS // count + (place < BITS % count) for place in range(count))
-        return cls(tuple(accumulate(widths[:-1], initial=0)), widths, agree)
-
-    @classmethod
-    def cheapest(cls, count: int, few: int, limit: int) -> "Chunks":
-        """Those that cost least, for `count` hashes of which `few` are held against all."""
-
-        def cost(agree: int) -> float:
-            if not agree:
-                return _PAIR_NS * count * few / 2
-            compared = longest_run(count, BITS * agree / (limit + agree))
-            touched = count if few == count else min(count, count * few / 2 ** (BITS * agree / (limit + agree)))
-            choices = math.comb(limit + agree, agree)
-            return choices * (_MOVE_NS * count + (_SORT_NS + _PAIR_NS * compared) * touched)
-
-        return cls.of(limit, min(range(1 + max(0, min(MOST_AGREE, BITS - limit))), key=cost))
-
-    def mask(self, *chunks: int) -> np.uint64:
-        """The bits of chunks."""
-        return reduce(np.bitwise_or, (_bits(self.starts[one], self.widths[one]) for one in chunks), np.uint64(0))
-
-    def tops(self, *chunks: int) -> np.uint64:
-        """The highest bit of each of some chunks."""
-        return reduce(np.bitwise_or, (_bits(self.starts[one], 1) for one in chunks), np.uint64(0))
-
-    def beginnings(self) -> list[tuple[int, ...]]:
-        """Every choice of chunks but for its last one."""
-        return list(combinations(range(len(self.widths) - 1), self.agree - 1)) if self.agree else [()]
-
-    def choices(self, beginning: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """The choices that begin so."""
-        if not self.agree:
-            return [()]
-        return [(*beginning, last) for last in range(beginning[-1] + 1 if beginning else 0, len(self.widths))]
-
-    def to_front(self, values: Hashes, choice: Sequence[int], *, done: int = 0) -> Hashes:
-        """The hashes with the bits of a choice moved to the front, the first `done` of which are there already."""
-        front = sum(self.widths[chunk] for chunk in choice[:done])
-        for chunk in choice[done:]:
-            values, front = _moved(values, front, self.starts[chunk], self.widths[chunk]), front + self.widths[chunk]
-        return values
-
-    def from_front(self, values: Hashes, choice: Sequence[int]) -> Hashes:
-        """What `to_front` changed, as it was."""
-        front = sum(self.widths[chunk] for chunk in choice)
-        for chunk in reversed(choice):
-            front, start, width = front - self.widths[chunk], self.starts[chunk], self.widths[chunk]
-            values = _moved(values, front, front + width, start - front)
-        return values
-
-
 class _Some(NamedTuple):
     """Some of the hashes, and their places among all."""
 
@@ -161,7 +90,7 @@ class _Search:
         width = sum(self.chunks.widths[chunk] for chunk in choice)
         if choice:
             arranged = np.sort(self._touched(arranged, width))
-        front = arranged & _bits(0, width)
+        front = arranged & bits(0, width)
         starts = np.concatenate([[0], np.flatnonzero(front[1:] != front[:-1]) + 1])
         lengths = np.diff(starts, append=len(arranged))
         long = lengths > max(_RUN, longest_run(len(self.values), width))
@@ -293,28 +222,6 @@ class _Search:
         return _Some(values, np.searchsorted(self.values, values).astype(np.int32))
 
 
-def longest_run(count: int, bits: float) -> float:
-    """About how many of so many random hashes agree at most in so many bits: the mean and five standard deviations."""
-    mean = count / 2**bits
-    return float(mean + 5 * math.sqrt(mean))
-
-
 def _rows(columns: int) -> int:
     """How many hashes are held against so many at a time."""
     return max(_ROWS, _ROWS * _COLUMNS // max(1, columns))
-
-
-def _bits(start: int, width: int) -> np.uint64:
-    """A mask of `width` bits from the `start`-th highest on."""
-    return np.uint64((1 << width) - 1 << BITS - start - width)
-
-
-def _moved(values: Hashes, front: int, start: int, width: int) -> Hashes:
-    """The hashes with the `width` bits from `start` on moved to `front`, and those between moved behind them."""
-    if start == front or not width:
-        return values
-    between = _bits(front, start - front)
-    moved = _bits(start, width)
-    stay = values & ~(between | moved)
-    found: Hashes = stay | (values & moved) << np.uint64(start - front) | (values & between) >> np.uint64(width)
-    return found

@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Decision:
     someone else (`unsure`). `caption` is the caption's body (without prefix, trigger and tags). `proposed` is the body
     the person saw. `read` is False where the caption was accepted unread, as one of the rest. `note` is for people and
     decides nothing. `at` is a time in UTC, ISO 8601. `batch` names those that were given together, `batch_size` in all.
-    `apart_from` is the pixel_id of a look-alike: the two are no duplicates of each other.
+    The picture `apart_from` (a pixel_id) is no duplicate of it.
 
     Raises:
         ValueError: `verdict` is an unknown word, or `at` is not a time with an offset.
@@ -66,12 +66,12 @@ class Decision:
 
     @property
     def blank(self) -> bool:
-        """Whether it says nothing: no verdict, no note, no look-alike, and no caption but white space."""
+        """Whether it says nothing: nothing of the picture alone, and of no look-alike."""
         return self.apart_from is None and not self.of_its_own
 
     @property
     def of_its_own(self) -> bool:
-        """Whether it says something of the picture alone."""
+        """Whether it has a verdict, a note, or a caption that is not white space."""
         return self.verdict is not None or bool((self.caption or "").strip() or (self.note or "").strip())
 
 
@@ -277,7 +277,8 @@ def _parsed(line: bytes) -> Decision | str:
 
 def _merge(decisions: Iterable[Decision]) -> dict[str, Decision]:
     merged: dict[str, Decision] = {}
-    for new in _spoken(decisions):
+    spoken = (one for one in decisions if one.of_its_own)
+    for new in (one if (one.caption or "").strip() else replace(one, caption=None) for one in spoken):
         old = merged.get(new.pixel_id)
         if old is None:
             merged[new.pixel_id] = new
@@ -294,9 +295,3 @@ def _merge(decisions: Iterable[Decision]) -> dict[str, Decision]:
             note=new.note or old.note,
         )
     return merged
-
-
-def _spoken(decisions: Iterable[Decision]) -> Iterator[Decision]:
-    for decision in decisions:
-        if decision.of_its_own:
-            yield decision if (decision.caption or "").strip() else replace(decision, caption=None)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup import hamming
-from pipeline.dedup.hamming import BITS, Chunks
+from pipeline.dedup.chunks import BITS, Chunks
 
 HASH = st.integers(0, 2**BITS - 1)
 CLUSTERED = st.tuples(HASH, st.lists(st.sets(st.integers(0, 63), max_size=14), max_size=40)).map(
@@ -79,27 +79,6 @@ def test_hashes_that_agree_in_half_of_their_bits():
     skewed = rng.integers(0, 2**32, 3000, np.uint64) | np.uint64(0xABCD << 48)
     values = np.unique(np.concatenate([skewed, rng.integers(0, 2**64, 3000, np.uint64)]))
     assert told(hamming.near(values, 8)) == sorted(blocked(values, 8))
-
-
-@given(st.integers(0, 63), st.integers(0, 6), HASH)
-def test_bits_that_were_moved_to_the_front_come_back(limit, agree, value):
-    chunks = Chunks.of(limit, min(agree, BITS - limit, 3))
-    for beginning in chunks.beginnings()[:5]:
-        for choice in chunks.choices(beginning)[-2:]:
-            one = np.array([value], np.uint64)
-            moved = chunks.to_front(one, choice)
-            assert chunks.from_front(moved, choice) == one
-            front = "".join(
-                f"{value:064b}"[chunks.starts[chunk] : chunks.starts[chunk] + chunks.widths[chunk]] for chunk in choice
-            )
-            assert f"{int(moved[0]):064b}".startswith(front)
-
-
-def test_few_are_compared_all_with_all_and_many_are_not():
-    assert Chunks.cheapest(500, 500, 8).agree == 0
-    assert Chunks.cheapest(10**6, 10**6, 8).agree == 3
-    assert Chunks.cheapest(10**6, 10**6, 40).agree == 0
-    assert Chunks.cheapest(10**6, 10**6, 3).agree == 2
 
 
 @pytest.mark.parametrize("limit", [0, 8, 63, 64])
