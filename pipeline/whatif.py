@@ -59,7 +59,7 @@ def compare(run: Run, now: Recipe, tried: Recipe) -> Difference:
 def _check(run: Run, *recipes: Recipe) -> None:
     path = run.folder / "samples.parquet"
     there = set(pq.read_schema(path).names) if path.exists() else set()
-    lacking = {column for recipe in recipes for column in selection.columns(recipe.rules)} - there
+    lacking = {column for recipe in recipes for column in selection.columns(recipe.rules, recipe.dedup)} - there
     if lacking:
         raise WorkspaceError(
             f"the run has not measured {', '.join(sorted(lacking))}",
