@@ -1,4 +1,4 @@
-"""A 64-bit hash of what a picture looks like.
+"""A 64-bit hash of what a picture looks like, and the plain search for hashes that differ in few bits.
 
 The hash is the DCT hash that imagehash calls phash: luma shrunk to 32 x 32, the 8 x 8 lowest frequencies of its cosine
 transform, one bit each for above the median; the highest bit is the lowest frequency. It is computed on the proxy with
@@ -40,6 +40,9 @@ _COSINES[0] /= np.sqrt(2)
 """The lowest frequencies of the orthonormal DCT-II: two small products cost a tenth of a whole transform."""
 _STEP = 8
 """Levels of a mean colour's 5 bits."""
+_ROWS, _COLUMNS = 32, 4096
+"""New and known hashes that are compared at a time: 1 MiB of differing bits, which a core's cache holds."""
+_NONE = np.empty(0, np.int64)
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):
@@ -73,6 +76,30 @@ def _measured(luma: NDArray[np.uint8], proxy: Pixels, params: Params) -> dict[st
         "perceptual__colors": _quarters(halved(proxy, least=_ENOUGH)),
         "perceptual__flat": bool(small.std() < params.flat_below),
     }
+
+
+def neighbours(
+    new: NDArray[np.uint64], known: NDArray[np.uint64], *, distance: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """All pairs of a new and a known hash that differ in at most `distance` bits; exact; for few against a few thousand: `hamming.near` is for many.
+
+    Returns:
+        Index into `new`, index into `known` and Hamming distance of each pair, ordered by the two indices. Memory
+        beyond the pairs found is bounded; time grows with the product of the two lengths.
+    """
+    mine, other, bits = [_NONE], [_NONE], [_NONE.astype(np.uint8)]
+    for top in range(0, len(new), _ROWS):
+        for left in range(0, len(known), _COLUMNS):
+            apart = np.bitwise_count(new[top : top + _ROWS, None] ^ known[None, left : left + _COLUMNS])
+            near = np.flatnonzero(apart <= distance)
+            if len(near):
+                row, column = np.divmod(near, apart.shape[1])
+                mine.append(row + top)
+                other.append(column + left)
+                bits.append(apart.ravel()[near])
+    found = np.concatenate(mine), np.concatenate(other), np.concatenate(bits)
+    order = np.lexsort((found[1], found[0]))
+    return found[0][order], found[1][order], found[2][order]
 
 
 def colour_distance(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -5,11 +5,12 @@ import cv2
 import imagehash
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.dedup import perceptual
+from pipeline.dedup.perceptual import neighbours
 from pipeline.imaging import decode, encode_png
 from pipeline.starter.pictures import picture
 
@@ -70,7 +71,8 @@ def test_resizing_and_recompression_stay_within_6_bits(seed, scale, quality):
 
 def test_different_pictures_are_far_apart():
     hashes = np.array([hash_of(textured(seed)) for seed in range(20)], np.uint64)
-    assert (np.bitwise_count(hashes[:, None] ^ hashes) > 10).sum() == 20 * 19
+    mine, other, _ = neighbours(hashes, hashes, distance=10)
+    assert np.array_equal(mine, other)
 
 
 def test_a_turned_twin_is_found_by_its_upright_pixels():
@@ -130,6 +132,37 @@ def test_pictures_that_show_something_are_not_flat(seed):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 900, 3), (31, 33, 3)])
 def test_any_size_has_a_hash(shape):
     assert 0 <= hash_of(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)) < 2**64
+
+
+hashes = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 7), max_size=40).map(lambda one: np.array(one, np.uint64))
+
+
+@settings(deadline=None)
+@given(hashes, hashes, st.integers(0, 64))
+def test_neighbours_are_those_of_the_naive_loop(new, known, distance):
+    expected = [
+        (i, j, bits(int(a), int(b)))
+        for i, a in enumerate(new)
+        for j, b in enumerate(known)
+        if bits(int(a), int(b)) <= distance
+    ]
+    found = neighbours(new, known, distance=distance)
+    assert list(zip(*(one.tolist() for one in found), strict=True)) == expected
+    assert [one.dtype for one in found] == [np.int64, np.int64, np.uint8]
+
+
+def test_neighbours_are_found_and_ordered_across_blocks():
+    rng = np.random.default_rng(0)
+    known = rng.integers(0, 2**64, 2 * perceptual._COLUMNS + 77, dtype=np.uint64)
+    new = rng.integers(0, 2**64, 2 * perceptual._ROWS + 5, dtype=np.uint64)
+    planted = {0: [len(known) - 1, 3], perceptual._ROWS: [perceptual._COLUMNS], len(new) - 1: [0]}
+    for mine, others in planted.items():
+        for flip, other in enumerate(others):
+            known[other] = new[mine] ^ np.uint64(1 << flip)
+    found = neighbours(new, known, distance=8)
+    expected = sorted((mine, other) for mine, others in planted.items() for other in others)
+    assert list(zip(found[0].tolist(), found[1].tolist(), strict=True)) == expected
+    assert found[2].tolist() == [1] * 4
 
 
 @given(height=st.integers(1, 60), width=st.integers(1, 60), seed=st.integers(0, 99))
