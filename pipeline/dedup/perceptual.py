@@ -81,7 +81,7 @@ def _measured(luma: NDArray[np.uint8], proxy: Pixels, params: Params) -> dict[st
 def neighbours(
     new: NDArray[np.uint64], known: NDArray[np.uint64], *, distance: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-    """All pairs of a new and a known hash that differ in at most `distance` bits; exact; for few against a few thousand: `hamming.near` is for many.
+    """All pairs of a new and a known hash that differ in at most `distance` bits; exact. `hamming.near` is for many.
 
     Returns:
         Index into `new`, index into `known` and Hamming distance of each pair, ordered by the two indices. Memory
