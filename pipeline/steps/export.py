@@ -20,7 +20,8 @@ from pipeline.workspace import write_bytes
 def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, object]:
     """Write the pictures that a run keeps, with captions, rights and split, as a new folder `to`; says what is there.
 
-    Captions are those that stand and as training reads them where the review was reached, else what was proposed.
+    Captions are those that stand after the review, or where it was not reached, what was proposed; composed as training
+    reads them.
 
     Raises:
         InputError: `to` is there and not empty, or there is nothing to write.
@@ -58,26 +59,24 @@ def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, objec
 
 def pictures_of(run: Run, kept: list[Kept]) -> list[Picture]:
     """The pictures with the captions that stand."""
-    reviewed = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
-    bodies = reviewed or {row["sample_id"]: row["body"] for row in run.rows("captions", ("sample_id", "body"))}
-    captions = composed(run, kept) if reviewed else {}
+    stand = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
+    proposed = {row["sample_id"]: row["body"] for row in run.rows("captions", ("sample_id", "body"))}
+    bodies = {one.sample_id: (stand or proposed).get(one.sample_id, one.sidecar) or "" for one in kept}
+    captions = composed(run, kept, bodies)
     formats = by(run.rows("samples", ("sample_id", "canonical__format")), "sample_id")
-    found = []
-    for one in kept:
-        body = bodies.get(one.sample_id, one.sidecar) or ""
-        found.append(
-            Picture(
-                sample_id=one.sample_id,
-                pixel_id=one.pixel_id,
-                format=formats[one.sample_id]["canonical__format"],
-                split=one.split,
-                body=body,
-                caption=captions.get(one.sample_id, body),
-                origins=one.origins,
-                mask=next((mask for origin in one.origins if (mask := origin.get("mask"))), None),
-            )
+    return [
+        Picture(
+            sample_id=one.sample_id,
+            pixel_id=one.pixel_id,
+            format=formats[one.sample_id]["canonical__format"],
+            split=one.split,
+            body=bodies[one.sample_id],
+            caption=captions[one.sample_id],
+            origins=one.origins,
+            mask=next((mask for origin in one.origins if (mask := origin.get("mask"))), None),
         )
-    return found
+        for one in kept
+    ]
 
 
 def _by_file(kept: list[Kept], pictures: list[Picture]) -> list[Kept]:

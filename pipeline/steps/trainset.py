@@ -1,7 +1,7 @@
 """Step: compose captions, make views, cache latents and texts, and write the training set down."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline import families, learning, ledger
@@ -32,10 +32,11 @@ def standing(run: Run) -> list[Kept]:
     return [one for one in load_kept(run) if one.sample_id in stayed]
 
 
-def composed(run: Run, kept: list[Kept]) -> dict[str, str]:
-    """The caption that training reads, by sample id."""
+def composed(run: Run, kept: list[Kept], bodies: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The caption that training reads, by sample id; of the bodies that stood after the review, or of those given."""
     recipe = run.recipe.caption
-    bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
+    if bodies is None:
+        bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
     tags = {row["sample_id"]: row.get("tags") or "" for row in run.rows("captions")}
     made = {
         one.sample_id: build.compose(

@@ -103,6 +103,16 @@ def test_nothing_is_overwritten_and_nothing_is_left_of_what_failed(prepared, tmp
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
+def test_captions_are_composed_also_where_no_review_was_reached(prepared, begun, tmp_path):
+    source = prepared.run.recipe.sources[0].model_dump(mode="json", by_alias=True)
+    made = begun(sources=[source], rights={"allow": ["CC0-1.0"]}, caption=CAPTION).go(*PREPARED[:-1])
+    export(made.run, Tools(made.run.workspace), format_="kohya", to=tmp_path / "out")
+    texts = [path.read_text() for path in (tmp_path / "out" / "train" / "2_sks thing").glob("*.txt")]
+    assert len(texts) > 3
+    assert all(text.startswith("sks thing") for text in texts)
+    assert any(", " in text for text in texts)
+
+
 def test_a_run_that_keeps_nothing_has_nothing_to_export(begun, tmp_path):
     made = begun(rights={"allow": ["MIT"]}, caption=CAPTION).go(*PREPARED)
     with pytest.raises(InputError, match="keeps no picture"):
