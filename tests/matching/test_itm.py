@@ -24,7 +24,7 @@ def plain(color):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A matching head that has learned which of two colours a text names."""
+    """A tiny BLIP with a matching head, of drawn weights."""
     torch.manual_seed(0)
     tokenizer = BertTokenizer(vocab={word: place for place, word in enumerate(WORDS)}, model_max_length=16)
     shared = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -36,29 +36,10 @@ def model(tmp_path_factory):
     vision = BlipVisionConfig(image_size=16, patch_size=8, **shared)
     built = BlipForImageTextRetrieval(BlipConfig(text_config=text.to_dict(), vision_config=vision.to_dict()))
     processor = BlipProcessor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer)
-    pairs = [(one, other) for one in TRUTH for other in TRUTH]
-    inputs = processor(images=[plain(one) for one, _ in pairs], text=[f"a plain {word}" for _, word in pairs])
-    pixels, ids = torch.tensor(np.stack(inputs["pixel_values"])), torch.tensor(inputs["input_ids"])
-    wanted = torch.tensor([int(one == other) for one, other in pairs])
-    optimizer = torch.optim.Adam(built.parameters(), lr=1e-2)
-    for _ in range(300):
-        optimizer.zero_grad()
-        scores = built(pixel_values=pixels, input_ids=ids, attention_mask=torch.ones_like(ids)).itm_score
-        torch.nn.functional.cross_entropy(scores, wanted).backward()
-        optimizer.step()
     folder = tmp_path_factory.mktemp("itm")
     built.save_pretrained(folder)
     processor.save_pretrained(folder)
     return str(folder)
-
-
-def test_the_head_tells_right_from_wrong(model):
-    red, blue = plain("red"), plain("blue")
-    found = Matcher(model).scores(
-        [red, red, blue, blue], ["a plain red", "a plain blue", "a plain red", "a plain blue"]
-    )
-    assert [one > 90 for one in found] == [True, False, False, True]
-    assert [one < 10 for one in found] == [False, True, True, False]
 
 
 def test_the_numbers_are_those_of_transformers_whatever_stands_beside(model):
