@@ -100,7 +100,7 @@ def test_every_section_is_there_and_every_picture_is_drawn_and_named(opened, dri
     images = driver.execute_script("return [...document.images].map((one) => [one.alt, one.naturalWidth])")
     assert len(images) > 80
     assert all(alt and width for alt, width in images)
-    assert driver.execute_script("return document.querySelectorAll('svg.chart').length") == 7
+    assert driver.execute_script("return document.querySelectorAll('svg.chart').length") == 8
 
 
 @pytest.mark.parametrize("which", ["record", "hostile"])
