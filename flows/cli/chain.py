@@ -125,9 +125,9 @@ def prepare(
 def select(
     recipe: Path, workspace: str | None, settings: tuple[str, ...], changes: tuple[str, ...], as_json: bool
 ) -> None:
-    """Say which pictures other limits would gain and lose; change nothing.
+    """Say what other limits would gain and lose.
 
-    Reads what the latest run has measured, and writes a page with the pictures beside that run.
+    Changes nothing: reads what the latest run has measured, and writes a page with the pictures beside that run.
     """
     loaded = load(recipe, settings)
     tried = load(recipe, (*settings, *(f"select.{one}" for one in changes)))
@@ -183,7 +183,7 @@ def evaluate(
 @recipe_options
 @json_option
 def plan(recipe: Path, workspace: str | None, settings: tuple[str, ...], as_json: bool) -> None:
-    """Say what is cached, what is missing, and what to know before training; run nothing."""
+    """Say what is cached, and what a training takes; run nothing."""
     loaded = load(recipe, settings)
 
     from flows.settings import device, workspace_path

@@ -85,9 +85,9 @@ def show(workspace: Path, picture: str, run_id: str | None, as_json: bool) -> No
 def variety(
     workspace: Path, run_id: str | None, clip: str, revision: str | None, similarity: float, as_json: bool
 ) -> None:
-    """Say how varied the kept pictures are, and which are unlike the rest.
+    """Say how varied the kept pictures are.
 
-    Writes a page with viewpoints side by side in the run's folder.
+    Writes a page with viewpoints side by side, and with those unlike the rest, in the run's folder.
     """
     run = open_run(workspace, run_id)
 
@@ -119,7 +119,7 @@ def variety(
 )
 @json_option
 def tags(workspace: Path, run_id: str | None, vocabulary: Path, path: Path, precision: float, as_json: bool) -> None:
-    """Measure from which score of CLIP on a tag holds, on pictures whose captions are known."""
+    """Measure from which score of CLIP on a tag holds."""
     run = open_run(workspace, run_id)
 
     from flows.tagging import limits

@@ -34,7 +34,7 @@ def single_options(command: Command) -> Command:
 
 @click.group(context_settings=CONTEXT)
 def weights() -> None:
-    """Show, convert, merge and extract files of weights; nothing is ever overwritten."""
+    """Show, convert, merge and extract files of weights."""
 
 
 @weights.command(epilog=example("gesso weights show work/photos"))

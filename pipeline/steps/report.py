@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline import imaging, learning, ledger
-from pipeline.errors import PictureError
+from pipeline.errors import ModelError, PictureError
 from pipeline.manifest import Row, read_table
 from pipeline.reporting import record as kept
 from pipeline.reporting import report
@@ -137,7 +137,10 @@ def _reader(run: Run, captions: Iterable[str]) -> Callable[[str], int | None]:
     """Measures how much of a caption the text encoder reads, where there is one and a caption that may be too long."""
     if learning.part(run.recipe) != "base" or all(len(one) < NEVER_CUT for one in captions):
         return lambda caption: None  # noqa: ARG005 (nothing to measure)
-    return Ruler(learning.locate(run.recipe)).read
+    try:
+        return Ruler(learning.locate(run.located)).read
+    except ModelError:
+        return lambda caption: None  # noqa: ARG005 (the base model is no longer where it was)
 
 
 def _sheet(run: Run) -> list[kept.AugmentedView]:
