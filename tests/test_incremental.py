@@ -28,7 +28,20 @@ from pipeline.trainset import latents
 from pipeline.workspace import Workspace
 
 PICTURES, CAPTIONED, STEPS = 12, 6, 2
-SCORERS = ("borders", "canonical", "exposure", "information", "noise", "resolution", "sharpness")
+SCORERS = (
+    "blockiness",
+    "borders",
+    "canonical",
+    "exposure",
+    "grayscale",
+    "information",
+    "noise",
+    "resolution",
+    "sharpness",
+    "text",
+    "uniformity",
+    "watermark",
+)
 MEASURED = (*SCORERS, "perceptual")
 STAGES = ("ingest", *MEASURED, "edges", "blip", "latents", "texts", "train", "samples", "scores", "losses")
 """What is counted: files read; rows of each stage; steps; pictures painted, scored by CLIP, and measured for loss."""
