@@ -49,7 +49,7 @@ def look(run: Run, tools: Tools, params: embed.Params, *, similarity: float) -> 
     stored = stage.ensure(embed, rows, params, tools, weights=embed.weights(params)).table() if rows else None
     vectors = stored["embed__vector"].to_pylist() if stored is not None else []
     ids = [row["sample_id"] for row, vector in zip(rows, vectors, strict=True) if vector is not None]
-    seen = np.array([vector for vector in vectors if vector is not None], np.float32).reshape(len(ids), -1)
+    seen = np.array([vector for vector in vectors if vector is not None], np.float32)
     groups = diversity.clusters(seen, similarity=similarity) if ids else []
     odd = diversity.odd_ones(seen)
     told = overview.variety(run)

@@ -114,7 +114,7 @@ def test_an_unknown_key_is_named_with_the_nearest(more, field, value, remedy):
         ({"buckets": {"step": "many"}}, "buckets.step", "many", "multiples of this many pixels"),
         ({"split": {"held_out": 0.9}}, "split.held_out", 0.9, "0 to 0.5"),
         ({"sources": [{"path": "x", "repeats": 0}]}, "sources.0.repeats", 0, "how often"),
-        ({"sources": [{"path": "x", "kind": "cloud"}]}, "sources.0.kind", "cloud", "kind of source"),
+        ({"sources": [{"path": "x", "kind": 3}]}, "sources.0.kind", 3, "kind of source"),
         ({"sources": []}, "sources", None, "where pictures come from"),
         ({"sources": "photos"}, "sources", "photos", "where pictures come from"),
         ({"review": {"require": "sometimes"}}, "review.require", "sometimes", "none, flagged, all"),

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import settings
-from pipeline.settings import Buckets, Limit, Painted, Part, Source
+from pipeline.settings import Buckets, Evaluation, Limit, Painted, Part, Source
 
 PARTS = [
     part for part in vars(settings).values() if isinstance(part, type) and issubclass(part, Part) and part is not Part
@@ -19,7 +19,12 @@ def test_every_part_is_frozen_described_and_refuses_what_it_does_not_know(part):
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_defaults_are_within_their_own_limits(part):
-    required = {Source: {"path": "photos"}, Limit: {"min": 0}, Painted: {"prompts": ["a dog"]}}
+    required = {
+        Evaluation: {"name": "benchmark", "path": "photos"},
+        Source: {"path": "photos"},
+        Limit: {"min": 0},
+        Painted: {"prompts": ["a dog"]},
+    }
     made = part.model_validate(required.get(part, {}))
     assert part.model_validate(made.model_dump(by_alias=True)) == made
 

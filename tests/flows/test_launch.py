@@ -114,7 +114,8 @@ def test_processes_that_a_launcher_started_train_together_and_the_first_alone_sp
     said = [one.communicate(timeout=SECONDS) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert "training loss" in said[0][0]
-    assert said[1] == ("", "")
+    assert said[1][0] == ""
+    assert "gesso" not in said[1][1]  # torch may warn that the store went with the first process
     same(trained(work / name), trained(work / "one"))
 
 
