@@ -119,17 +119,6 @@ def test_processes_that_a_launcher_started_train_together_and_the_first_alone_sp
     same(trained(work / name), trained(work / "one"))
 
 
-@pytest.mark.slow
-def test_an_error_is_told_once_and_ends_all(work):
-    explodes = ("--set", "train.max_loss_rise=1.0001", "--set", "train.learning_rate=5", "--set", "train.steps=60")
-    name = prepared(work, "failed")
-    told = command(work, name, "--processes", "2", *explodes)
-    done = subprocess.run(told, env=environment(), capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 1
-    assert done.stderr.count("gesso: the ") == 1  # loss, or its gradient
-    assert "Traceback" not in done.stderr
-
-
 def test_what_several_processes_cannot_train_is_refused(work):
     recipe = load(work / "recipe.yaml", ())
     launch.check(recipe)

@@ -133,7 +133,11 @@ TRAPS = {
         "by the number of the group": (SPLIT, FRACTION, 'f"{split.seed}/{group}"'),
         "by the members kept": (SPLIT, "in groups.items()", "in {each.pixel_id: each.group for each in kept}.items()"),
         "by the place in the set": (SPLIT, FRACTION, 'f"{split.seed}/{list(groups).index(one)}"'),
-        "edges of groups forgotten": ("pipeline.selection:_components", "for b in others", "for b in list(others)[1:]"),
+        "edges of groups forgotten": (
+            "pipeline.dedup.groups:components",
+            "for b in others",
+            "for b in list(others)[1:]",
+        ),
     },
     the_asked_share_is_held_out: {
         "the other share": (SPLIT, "< split.held_out", ">= split.held_out"),
@@ -141,7 +145,11 @@ TRAPS = {
         "one more than none": (SPLIT, "if one.group in chosen", "if one.group in {0, *chosen}"),
     },
     held_out_pictures_have_no_further_views: {
-        "views for all": ("pipeline.trainset.build:rows_of", 'one.split == "train" and allowed', "allowed"),
+        "views for all": (
+            "pipeline.trainset.build:rows_of",
+            'one.split == "train" and (allowed or keep is not None)',
+            "allowed",
+        ),
         "all in training": ("pipeline.trainset.build:rows_of", '"split": one.split', '"split": "train"'),
     },
     a_pictures_loss_is_the_same_at_any_place_and_time: {
