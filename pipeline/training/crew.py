@@ -30,6 +30,8 @@ STEP = timedelta(days=1)
 """Longest wait within a training: for the first process, which evaluates. One that ends is noticed at once."""
 PAUSE = 0.2
 """Seconds between two looks at the store."""
+PATIENCE = 3.0
+"""Seconds that the first process listens for what another has to say, once a connection is lost or all is done."""
 FAILED, END = "failed", ""
 
 _leads: list["Crew"] = []  # a process leads one crew at most
@@ -109,14 +111,15 @@ class Crew:
             with self._group(number, gpu=gpu):
                 try:
                     yield
-                except BaseException:
+                except BaseException as error:
+                    if _may_be_anothers(error):
+                        self._listen([FAILED])
                     with suppress(RuntimeError):
                         self._store.set(f"left/{number}", "1")
                     raise
         except RuntimeError as error:
             # gloo's own words on a connection that was lost say nothing of why
-            time.sleep(PAUSE)
-            self._refuse("" if _of_memory(error) else str(error))
+            self._refuse(str(error) if _may_be_anothers(error) else "")
             raise
 
     @contextmanager
@@ -129,6 +132,9 @@ class Crew:
             _leads.remove(self)
             with suppress(RuntimeError):
                 self._store.set(f"call/{self._calls}", END)
+                # the store goes with this process, and torch warns whoever asks it then
+                if not self._store.check([FAILED]):
+                    self._listen([f"gone/{rank}" for rank in range(1, self.place.processes)])
 
     def follow(self, train: Callable[[Mapping[str, Any], Callable[..., Any]], None]) -> None:
         """Wait for calls, and `train` at each, until the first process ends.
@@ -158,9 +164,19 @@ class Crew:
         try:
             while not self._store.check([f"call/{self._calls}"]):
                 time.sleep(PAUSE)  # not a blocking look, which no signal would end
-            return str(self._store.get(f"call/{self._calls}").decode())
+            word = str(self._store.get(f"call/{self._calls}").decode())
+            if word == END:
+                self._store.set(f"gone/{self.place.rank}", "1")
         except RuntimeError:  # the store went with the first process
             return END
+        return word
+
+    def _listen(self, keys: list[str]) -> None:
+        """Wait until these stand in the store, for as long as anybody may still write them."""
+        until = time.monotonic() + PATIENCE
+        with suppress(RuntimeError):
+            while time.monotonic() < until and not self._store.check(keys) and not self._alive():
+                time.sleep(PAUSE)
 
     @contextmanager
     def _group(self, number: int, *, gpu: bool) -> Iterator[None]:
@@ -200,7 +216,8 @@ class Crew:
             raise GessoError(f"the {self.place.processes} processes of this training ended: {why}")
 
 
-def _of_memory(error: BaseException) -> bool:
+def _may_be_anothers(error: BaseException) -> bool:
+    """Whether a lost connection may be what ended this process's part: torch has no kind of its own for it."""
     from pipeline.training.parts import out_of_memory
 
-    return out_of_memory(error)
+    return isinstance(error, RuntimeError) and not out_of_memory(error)
