@@ -114,9 +114,20 @@ def test_processes_that_a_launcher_started_train_together_and_the_first_alone_sp
     said = [one.communicate(timeout=SECONDS) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert "training loss" in said[0][0]
-    assert said[1][0] == ""
-    assert "gesso" not in said[1][1]  # torch may warn that the store went with the first process
+    assert said[1] == ("", "")
     same(trained(work / name), trained(work / "one"))
+
+
+@pytest.mark.slow
+def test_an_error_is_told_once_and_ends_all(work):
+    # the rate rises, and the loss with it: at once too high, the loss would be high from the beginning
+    rises = ("train.max_loss_rise=1.0001", "train.learning_rate=1", "train.warmup_steps=60", "train.steps=60")
+    name = prepared(work, "failed")
+    told = command(work, name, "--processes", "2", *(word for one in rises for word in ("--set", one)))
+    done = subprocess.run(told, env=environment(), capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert done.stderr.count("gesso: the ") == 1  # loss, or its gradient
+    assert "Traceback" not in done.stderr
 
 
 def test_what_several_processes_cannot_train_is_refused(work):
