@@ -22,15 +22,24 @@ def toned(seed, exponents):
 
 
 @settings(max_examples=15)
-@given(seed=st.integers(0, 500), warm=st.floats(0.9, 1.15), quality=st.integers(85, 95))
+@given(seed=st.integers(0, 500), warm=st.floats(0.75, 1.35), quality=st.integers(60, 95))
 def test_black_and_white_and_toned_pictures_have_no_colour(seed, warm, quality):
     assert color(defects.encoded(toned(seed, (1, 1, 1)), "BMP")) < 0.6
     assert color(defects.encoded(toned(seed, (warm, 1, 1 / warm)), "JPEG", quality=quality)) < LIMIT
 
 
-def test_slight_noise_of_a_sensor_is_no_colour_to_see():
-    grey = toned(1, (1, 1, 1)) + np.random.default_rng(0).normal(0, 0.5, (256, 256, 3))
+def test_noise_of_a_sensor_is_no_colour_to_see():
+    grey = toned(1, (1, 1, 1)) + np.random.default_rng(0).normal(0, 1, (256, 256, 3))
     assert color(defects.encoded(np.clip(grey, 0, 255).astype(np.uint8), "BMP")) < LIMIT
+
+
+def test_sepia_is_no_colour_and_two_colours_are():
+    luma = picture(3, side=256).pixels @ np.array([0.299, 0.587, 0.114])
+    sepia = np.clip(luma[..., None] * (1.35, 1.2, 0.93), 0, 255).astype(np.uint8)
+    assert color(defects.encoded(sepia, "BMP")) < LIMIT
+    heart = np.full((256, 256, 3), 255, np.uint8)
+    heart[100:130, 100:130] = (255, 150, 20)
+    assert color(defects.encoded(heart, "BMP")) > 2 * LIMIT
 
 
 def test_a_small_red_thing_in_a_grey_scene_is_colour():
