@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -99,14 +99,15 @@ def _peak(ground: NDArray[np.float32], mark: NDArray[np.float32], params: Params
     opacity, under = opacity[1, agreed], ground[1, agreed]
     if len(opacity) < _FEW:
         return 0.0, 0.0
-    counts = np.bincount((opacity * _BINS).astype(np.int64), minlength=_BINS)[:_BINS]
+    bins = (opacity * _BINS).astype(np.int64)
+    counts = np.bincount(bins, minlength=_BINS)[:_BINS]
     pairs = counts[1:] + counts[:-1]  # a peak may lie between two bins
     sums = np.convolve(np.pad(pairs, _NEAR), np.ones(_NEAR - 1), "valid") / (_NEAR - 1)
     about = np.maximum(sums[: len(pairs)], sums[_NEAR + 2 :][: len(pairs)])
     rise = (pairs - about) / np.sqrt(about + 4)
     first, last = int(params.least * _BINS), int(params.most * _BINS)
     for place in np.argsort(-rise[first:last])[:_TRIES] + first:
-        inside = (opacity >= place / _BINS) & (opacity < (place + 2) / _BINS)
+        inside = (bins == place) | (bins == place + 1)
         if rise[place] > 0 and under[inside].std() >= params.spread:
             return float(rise[place]), float((place + 1) / _BINS)
     return 0.0, 0.0

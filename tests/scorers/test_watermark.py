@@ -62,3 +62,11 @@ def test_pictures_of_any_size_are_measured(shape):
     found = measured(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
     assert found["watermark__strength"] >= 0
     assert 0 <= found["watermark__opacity"] <= 1
+
+
+@pytest.mark.parametrize("step", range(16, 62, 2))
+def test_an_opacity_at_the_edge_of_two_bins_is_in_one_of_them(step):
+    bars = np.where(np.arange(512) // 8 % 2, 155 + step, 155).astype(np.uint8)  # of a room of 100: step % opaque
+    found = measured(np.broadcast_to(bars[None, :, None], (512, 512, 3)), spread=0)
+    assert found["watermark__strength"] > LIMIT
+    assert found["watermark__opacity"] == pytest.approx(step / 100, abs=0.021)
