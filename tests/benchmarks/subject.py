@@ -181,7 +181,7 @@ def save_grid(path: Path, subject: str, before: Seen, after: Seen) -> None:
     learned = [pictures.subject(subject, 500 + number).pixels for number in range(SHOWN)]
     rows = [learned, *(row for pair in zip(before.some(), after.some(), strict=True) for row in pair)]
     whole = np.concatenate([np.concatenate([resized(one) for one in row], axis=1) for row in rows])
-    Image.fromarray(whole).save(path, optimize=True)
+    Image.fromarray(whole).quantize(256).save(path, optimize=True)
 
 
 def resized(picture: Pixels) -> Pixels:
