@@ -51,19 +51,26 @@ def processes(count: int) -> Iterator[Place | None]:
     if place is None and count < 2:
         yield None
         return
-    if place is None:
-        place = Place(0, count, 0, "127.0.0.1", _free_port(), kept=False)
-        children = [_start(place, rank) for rank in range(1, count)]
+    if place is not None and place.rank:
+        yield place
+        return
 
     def ended() -> str:
         codes = [child.poll() for child in children]
         return next((f"process {rank} ended with {code}" for rank, code in enumerate(codes, 1) if code is not None), "")
 
-    if place.rank:
-        yield place
-        return
-    with _joined(Crew(place, alive=ended), children):
-        yield place
+    with _ending(children):
+        if place is None:
+            place = Place(0, count, 0, "127.0.0.1", _free_port(), kept=False)
+            children += (_start(place, rank) for rank in range(1, count))
+        try:
+            leader = Crew(place, alive=ended)
+        except BaseException:
+            for child in children:  # they would wait for it
+                child.kill()
+            raise
+        with leader.leading():
+            yield place
 
 
 def follow(place: Place) -> None:
@@ -97,11 +104,10 @@ def main() -> None:
 
 
 @contextmanager
-def _joined(leader: Crew, children: list["subprocess.Popen[bytes]"]) -> Iterator[None]:
-    """Within the block this process leads; the others end with it."""
+def _ending(children: list["subprocess.Popen[bytes]"]) -> Iterator[None]:
+    """At the block's end these processes, which were let go by then, end too."""
     try:
-        with leader.leading():
-            yield
+        yield
     finally:
         for child in children:
             try:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import RecipeError
@@ -144,13 +144,13 @@ def rates(settings: TrainSettings) -> Iterator[Line]:
         yield Line("learning rate", said, f"It never gets to {rate:g}: lower train.warmup_steps.")
 
 
-def crops(sides: Mapping[str, tuple[int, int]], buckets: Buckets) -> Line:
-    """Which pictures, by name with width and height, lose more than a tenth to their bucket."""
-    lost = {name: place(*pair, buckets).lost for name, pair in sides.items()}
-    worst = sorted((name for name in lost if lost[name] > CROPPED), key=lambda name: (-lost[name], name))
+def crops(sides: Sequence[tuple[str, tuple[int, int]]], buckets: Buckets) -> Line:
+    """Which pictures, each a name with its width and height, lose more than a tenth to their bucket."""
+    lost = [(name, place(*pair, buckets).lost) for name, pair in sides]
+    worst = _most((name, share) for name, share in lost if share > CROPPED)
     if not worst:
         return Line("cropping", f"no picture of {len(sides)} loses more than a tenth")
-    named = ", ".join(f"{name} {lost[name]:.0%}" for name in worst[:MOST_NAMED])
+    named = ", ".join(f"{name} {share:.0%}" for name, share in worst[:MOST_NAMED])
     more = f" and {len(worst) - MOST_NAMED} more" if len(worst) > MOST_NAMED else ""
     return Line(
         "cropping",
@@ -160,15 +160,15 @@ def crops(sides: Mapping[str, tuple[int, int]], buckets: Buckets) -> Line:
     )
 
 
-def cut_captions(used: Mapping[str, int]) -> Iterator[Line]:
-    """Which captions, by picture with their count of tokens, are longer than text encoders read."""
+def cut_captions(used: Sequence[tuple[str, int]]) -> Iterator[Line]:
+    """Which captions, each a picture's name with its count of tokens, are longer than text encoders read."""
     if not used:
         return
-    longer = sorted((name for name in used if used[name] > TOKENS), key=lambda name: (-used[name], name))
+    longer = _most((name, count) for name, count in used if count > TOKENS)
     if not longer:
-        yield Line("captions", f"none is cut; the longest has {max(used.values())} of {TOKENS} tokens")
+        yield Line("captions", f"none is cut; the longest has {max(count for _, count in used)} of {TOKENS} tokens")
         return
-    named = ", ".join(f"{name} {used[name]}" for name in longer[:MOST_NAMED])
+    named = ", ".join(f"{name} {count}" for name, count in longer[:MOST_NAMED])
     more = f" and {len(longer) - MOST_NAMED} more" if len(longer) > MOST_NAMED else ""
     said = f"{len(longer)} of {len(used)} are cut at {TOKENS} tokens: {named}{more}"
     yield Line("captions", said, "What comes after is not learned: shorten them (`gesso review`), the subject first.")
@@ -211,6 +211,11 @@ def check(found: Iterable[Line]) -> None:
     for line in found:
         if line.about == IMPOSSIBLE:
             raise RecipeError(line.said, field="train.method", remedy=line.advice)
+
+
+def _most(found: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The largest first, equal ones by name; two pictures may have one name."""
+    return sorted(found, key=lambda one: (-one[1], one[0]))
 
 
 def _gib(size: float) -> str:

@@ -5,7 +5,6 @@ encoder, CLIP, BLIP) are kept between calls, one of each kind and two text encod
 pipeline, is loaded anew for every caller.
 """
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from pipeline import families
+from pipeline import families, keeping
 from pipeline.errors import ModelError, RecipeError
 from pipeline.lavis import client as lavis
 from pipeline.model_files import locate as locate
@@ -246,20 +245,19 @@ def load_blip(
 
 
 def release() -> None:
-    """Let go of the models that are kept, to make room for a training."""
-    for kept in (_vae, _text_encoder, _clip, _blip):
-        kept.cache_clear()
+    """Let go of the models that are kept, here and elsewhere, to make room for a training."""
+    keeping.release()
     lavis.release()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _vae(folder: Path, _hash: str, device: str, dtype: str) -> AutoencoderKL:
     return _frozen(AutoencoderKL.from_pretrained(folder / "vae", **_how(dtype)), device)
 
 
-@functools.lru_cache(maxsize=2)
+@keeping.kept(2)
 def _text_encoder(
     folder: Path, part: str, _hash: str, device: str, dtype: str
 ) -> tuple[CLIPTextModel | CLIPTextModelWithProjection, CLIPTokenizer]:
@@ -267,13 +265,13 @@ def _text_encoder(
     return _frozen(reader.encoder, device), reader.tokenizer
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _clip(folder: Path, _hash: str, device: str, dtype: str) -> tuple[CLIPModel, CLIPProcessor]:
     model = CLIPModel.from_pretrained(folder, **_how(dtype))
     return _frozen(model, device), CLIPProcessor.from_pretrained(folder, local_files_only=True)
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _blip(folder: Path, kind: str, _hash: str, device: str, dtype: str) -> tuple[Any, Any]:
     model, processor = _CAPTIONERS[kind]
     loaded = model.from_pretrained(folder, **_how(dtype))

@@ -114,7 +114,7 @@ def test_a_warm_up_that_does_not_end_is_told():
 def test_pictures_that_lose_a_tenth_are_named_and_no_others(sides):
     buckets = Buckets(resolution=512, step=64)
     named = {f"<{number}>": pair for number, pair in enumerate(sides)}
-    line = advice.crops(named, buckets)
+    line = advice.crops(list(named.items()), buckets)
     lost = {name: place(*pair, buckets).lost for name, pair in named.items()}
     over = [name for name in lost if lost[name] > 0.1]
     assert bool(line.advice) == bool(over)
@@ -125,11 +125,18 @@ def test_pictures_that_lose_a_tenth_are_named_and_no_others(sides):
 
 
 def test_captions_that_are_cut_are_named_the_longest_first():
-    (line,) = advice.cut_captions({"a": 77, "b": 80, "c": 100})
+    (line,) = advice.cut_captions([("a", 77), ("b", 80), ("c", 100)])
     assert line.said == "2 of 3 are cut at 77 tokens: c 100, b 80"
     assert line.advice
-    assert list(advice.cut_captions({"a": 77})) == [Line("captions", "none is cut; the longest has 77 of 77 tokens")]
-    assert list(advice.cut_captions({})) == []
+    assert list(advice.cut_captions([("a", 77)])) == [Line("captions", "none is cut; the longest has 77 of 77 tokens")]
+    assert list(advice.cut_captions([])) == []
+
+
+def test_two_pictures_of_one_name_are_two_pictures():
+    (line,) = advice.cut_captions([("00.jpg", 100), ("00.jpg", 80), ("01.jpg", 7)])
+    assert line.said == "2 of 3 are cut at 77 tokens: 00.jpg 100, 00.jpg 80"
+    line = advice.crops([("00.jpg", (4000, 100)), ("00.jpg", (100, 4000))], Buckets(resolution=512, step=64))
+    assert line.said.startswith("2 pictures of 2 will lose more than a tenth: 00.jpg 9")
 
 
 def test_a_familys_guides_are_told_where_the_recipe_differs():

@@ -95,6 +95,7 @@ def test_a_judge_is_a_stage_whose_weights_are_known_by_their_hash(kind, name):
 def test_a_captioner_keeps_its_contract(kind, name):
     module = load(kind, name)
     assert isinstance(module.LOOKS, bool)
+    assert isinstance(module.SENTENCES, bool)
     assert isinstance(module.READS, tuple)
     assert arguments(module.weights) == arguments(module.provenance) == ["params"]
     assert arguments(module.caption) == ["rows", "params", "device"]

@@ -5,6 +5,7 @@ A captioner is a module:
     VERSION: int                    raised when its captions change
     DESCRIPTION: str                one line for `gesso list captioners`
     LOOKS: bool                     whether rows carry `pixels`
+    SENTENCES: bool                 whether it writes sentences, which hygiene may clean
     READS: tuple[str, ...]          columns beside the picture that a caption depends on
     Params                          frozen pydantic model; fields that do not affect the caption are excluded
     weights(params) -> str          hash of the model's weights, "" without a model

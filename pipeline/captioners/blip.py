@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 VERSION = 2
 DESCRIPTION = "A sentence by BLIP or BLIP-2: the starter's, Salesforce/blip-image-captioning-base or -large, or others."
 LOOKS = True
+SENTENCES = True
 READS = ()
 ON_CPU, ON_GPU = 16, 64
 """Pictures that are looked at together where the recipe does not say."""

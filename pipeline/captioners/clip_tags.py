@@ -13,6 +13,7 @@ from pipeline.model_files import locate, weights_hash
 VERSION = 1
 DESCRIPTION = "Tags from a file of words by CLIP, each from its limit on (`gesso tags` measures limits)."
 LOOKS = True
+SENTENCES = False
 READS = ()
 
 

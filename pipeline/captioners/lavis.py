@@ -20,6 +20,7 @@ from pipeline.model_files import locate, weights_hash
 VERSION = 1
 DESCRIPTION = "A sentence by LAVIS's BLIP or BLIP-2, by its own model names; needs `gesso lavis install`."
 LOOKS = True
+SENTENCES = True
 READS = ()
 TYPES = {
     "blip_caption": ("base_coco", "large_coco"),

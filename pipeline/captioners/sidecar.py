@@ -10,6 +10,7 @@ from pipeline.manifest import Row
 VERSION = 1
 DESCRIPTION = "The caption that stands beside the file, in a .txt of its name or in the folder's metadata."
 LOOKS = False
+SENTENCES = False
 READS = ("sidecar",)
 
 

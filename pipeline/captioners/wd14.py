@@ -5,7 +5,6 @@ channel; `selected_tags.csv` beside the model names its outputs, in category 0 (
 """
 
 import csv
-import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from pipeline import keeping
 from pipeline.errors import ModelError
 from pipeline.manifest import Row
 from pipeline.model_files import is_id
@@ -26,6 +26,7 @@ DESCRIPTION = (
     "Tags by a WD14 tagger, such as SmilingWolf/wd-vit-tagger-v3; for those who train on tags (needs onnxruntime)."
 )
 LOOKS = True
+SENTENCES = False
 READS = ()
 MODEL, TAGS = "model.onnx", "selected_tags.csv"
 GENERAL, CHARACTER = "0", "4"
@@ -174,7 +175,7 @@ def _missing(folder: Path) -> list[str]:
     return [name for name in (MODEL, TAGS) if not (folder / name).is_file()]
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _loaded(folder: Path, device: str) -> tuple[Any, tuple[Tag, ...], int]:
     """The model's session, its tags, and the side of the pictures that it takes."""
     try:

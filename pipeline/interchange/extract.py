@@ -13,7 +13,8 @@ from torch import Tensor
 from pipeline import families
 from pipeline.errors import InputError, ModelError
 from pipeline.interchange.adapter import Adapter, Layer
-from pipeline.original import parts
+from pipeline.original import kinds, parts
+from pipeline.training import modelspec
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def extract(base: Path, tuned: Path, *, rank: int | None = None, energy: float |
             value=str(tuned),
             remedy="Name a base model and one that was trained from it.",
         )
-    return Extraction(Adapter(found), max(0.0, kept / total), tuple(left))
+    kind, prediction = kinds.of_unet(parts.config(base, "unet")), parts.noise(base).get("prediction_type", "epsilon")
+    header = modelspec.of(kind, "lora", layout="diffusers", prediction=prediction)
+    return Extraction(Adapter(found, header), max(0.0, kept / total), tuple(left))
 
 
 def _changes(base: Path, tuned: Path, part: str) -> Iterator[tuple[str, Tensor]]:

@@ -1,6 +1,5 @@
 """Pictures and texts as a CLIP of open_clip sees them: directions in one space."""
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pipeline import models, openclip
+from pipeline import keeping, models, openclip
 
 BATCH = 32
 
@@ -78,7 +77,7 @@ def distinct(pictures: Sequence[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uin
     return found, place_of
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _loaded(folder: Path, _hash: str, device: str) -> tuple[Any, Any, Any]:
     model, see, read = openclip.load(folder)
     return model.to(device), see, read

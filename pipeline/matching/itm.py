@@ -1,6 +1,5 @@
 """BLIP's own head that tells whether a text is about a picture (image-text matching, Li et al. 2022, section 3)."""
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BlipForImageTextRetrieval, BlipProcessor
 
-from pipeline import models
+from pipeline import keeping, models
 from pipeline.errors import ModelError
 from pipeline.matching.clip import distinct
 
@@ -74,7 +73,7 @@ class Matcher:
         return [100 * float(one) for one in chances]
 
 
-@functools.lru_cache(maxsize=1)
+@keeping.kept(1)
 def _loaded(folder: Path, _hash: str, device: str) -> tuple[Any, Any] | None:
     """Model and processor; None where the folder has no weights for the head, which would be drawn at random."""
     model, told = BlipForImageTextRetrieval.from_pretrained(

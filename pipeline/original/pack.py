@@ -1,6 +1,5 @@
 """A folder of diffusers as a single file in the layout of the original code, which web UIs and other trainers open."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def write(folder: Path, target: Path, *, header: Mapping[str, str] | None = None
 
     Raises:
         InputError: `target` is there already.
-        ModelError: the model has layers that the original code does not.
+        ModelError: the model has layers that the original code does not, or lacks some of its own.
     """
     if target.exists():
         raise InputError("it is there already", field="--to", value=str(target), remedy="Name a new file.")
@@ -39,10 +38,18 @@ def write(folder: Path, target: Path, *, header: Mapping[str, str] | None = None
                 remedy="Use it as a folder.",
             ) from error
         with parts.weights(folder, part) as values:
+            lacking = [name for slot in known for name in slot.names if name not in values]
+            if lacking:
+                raise ModelError(
+                    f"its {part} has no {lacking[0]}, which its config.json asks for",
+                    field=part,
+                    value=str(folder),
+                    remedy="Get the whole model again.",
+                )
             found |= {slot.original: slot.together(values) for slot in known}
     if kind is kinds.SD2:
         found |= _last_layer(found, kind)
-    told = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    told = parts.noise(folder)
     velocity = told.get("prediction_type", "epsilon") == "v_prediction"
     if kind is kinds.SDXL:
         marks = {kinds.V_MARK: velocity, kinds.ZERO_MARK: bool(told.get("rescale_betas_zero_snr"))}

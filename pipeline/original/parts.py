@@ -17,10 +17,21 @@ WEIGHTS = {"unet": "diffusion_pytorch_model.safetensors", "vae": "diffusion_pyto
 TEXT_WEIGHTS = "model.safetensors"
 TEXT_MODEL, PROJECTION = "text_model.", "text_projection."
 """What names of a text encoder's parameters begin with in published files."""
+NO_WEIGHTS = "position_ids"
+"""How names end of tensors that count places, which older files have and newer ones do not."""
+ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""Names in a VAE's attention of diffusers before 0.18, as in the files of Stable Diffusion 1 and 2, and those since."""
 
 
 def published(name: str, part: str) -> str:
-    """A parameter's name in published files: transformers 5 itself leaves out `text_model` around a lone encoder."""
+    """A parameter's one name, whichever version of a library wrote it.
+
+    transformers 5 leaves out `text_model` around a lone encoder, and a VAE's attention was called otherwise once.
+    """
+    if part == "vae" and ".attentions." in name:
+        layer, leaf = name.rsplit(".", 1)
+        above, _, last = layer.rpartition(".")
+        return f"{above}.{ATTENTION.get(last, last)}.{leaf}"
     inside = part.startswith("text_encoder") and not name.startswith((TEXT_MODEL, PROJECTION))
     return f"{TEXT_MODEL}{name}" if inside else name
 
@@ -33,6 +44,11 @@ def of(folder: Path) -> tuple[str, ...]:
 def config(folder: Path, part: str) -> dict[str, Any]:
     """A part's configuration."""
     return dict(json.loads((folder / part / "config.json").read_text(encoding="utf-8")))
+
+
+def noise(folder: Path) -> dict[str, Any]:
+    """The configuration of its noise schedule."""
+    return dict(json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")))
 
 
 class Tensors(Mapping[str, Tensor]):
@@ -74,7 +90,8 @@ def weights(folder: Path, part: str) -> Iterator[Tensors]:
     ]
     with ExitStack() as stack:
         files = [stack.enter_context(safe_open(path, "pt")) for path in wanted]
-        yield Tensors({published(name, part): (file, name) for file in files for name in file.keys()})  # noqa: SIM118
+        names = [(file, name) for file in files for name in file.keys() if not name.endswith(NO_WEIGHTS)]  # noqa: SIM118
+        yield Tensors({published(name, part): (file, name) for file, name in names})
 
 
 def write(folder: Path, part: str, tensors: Mapping[str, Tensor], header: Mapping[str, str] | None = None) -> None:

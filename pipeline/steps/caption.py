@@ -94,7 +94,7 @@ def run(run: Run, tools: Tools) -> str:
     if recipe.rerank:
         asked = [{**row, "texts": some} for row, some in zip(rows, texts, strict=True)]
         texts, source = ranking.reranked(run, asked, tools), f"{source} reranked={'+'.join(recipe.rerank)}"
-    clean = recipe.clean and captioner.LOOKS
+    clean = recipe.clean and captioner.SENTENCES
     captions = [
         {
             "sample_id": row["sample_id"],

@@ -12,6 +12,7 @@ from pipeline.manifest import by, digest
 from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Tools
+from pipeline.steps import review
 from pipeline.steps.trainset import composed, standing
 from pipeline.trainset import build
 from pipeline.workspace import write_bytes
@@ -20,8 +21,8 @@ from pipeline.workspace import write_bytes
 def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, object]:
     """Write the pictures that a run keeps, with captions, rights and split, as a new folder `to`; says what is there.
 
-    Captions are those that stand after the review, or where it was not reached, what was proposed; composed as training
-    reads them.
+    Captions are those that stand by now, with all that people have decided, also since the run; where none was proposed
+    yet, those beside the files. They are composed as training reads them.
 
     Raises:
         InputError: `to` is there and not empty, or there is nothing to write.
@@ -35,14 +36,16 @@ def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, objec
             value=str(to),
             remedy="Name a new folder.",
         )
-    kept = standing(run)
+    bodies = standing_bodies(run)
+    kept = [one for one in standing(run) if one.sample_id in bodies]
     if not kept:
         raise InputError(
             "this run keeps no picture", field="--run", value=run.id, remedy="See why with `gesso ledger`."
         )
-    pictures = pictures_of(run, kept)
+    pictures = pictures_of(run, kept, bodies)
     told = digest(sorted([one.sample_id, one.split, one.caption] for one in pictures))
-    trainset = run.json("trainset").get("digest")
+    trained = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
+    trainset = run.json("trainset").get("digest") if trained == bodies else None
     facts = {
         "Digest of pictures, split and captions": told,
         **({"Training set in gesso": trainset} if trainset else {}),
@@ -57,11 +60,15 @@ def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, objec
     return {"run": run.id, "to": str(to), "format": format_, "pictures": len(pictures), "digest": told}
 
 
-def pictures_of(run: Run, kept: list[Kept]) -> list[Picture]:
-    """The pictures with the captions that stand."""
-    stand = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
-    proposed = {row["sample_id"]: row["body"] for row in run.rows("captions", ("sample_id", "body"))}
-    bodies = {one.sample_id: (stand or proposed).get(one.sample_id, one.sidecar) or "" for one in kept}
+def standing_bodies(run: Run) -> dict[str, str]:
+    """The caption's body of each picture that nobody dropped, by sample id."""
+    if not run.rows("captions", ("sample_id",)):
+        return {one.sample_id: one.sidecar or "" for one in standing(run)}
+    return {row.sample_id: row.caption for row in review.rows_of(run) if row.verdict != "drop"}
+
+
+def pictures_of(run: Run, kept: list[Kept], bodies: dict[str, str]) -> list[Picture]:
+    """The pictures with these captions."""
     captions = composed(run, kept, bodies)
     formats = by(run.rows("samples", ("sample_id", "canonical__format")), "sample_id")
     return [

@@ -44,8 +44,8 @@ def of_run(run: Run, *, device: str) -> list[Line]:
     return [
         *of_recipe(run.located, settings, device=device),
         *advice.concepts(_concepts(recipe, train, origins), settings),
-        advice.crops({names[one]: pair for one, pair in sides.items()}, recipe.buckets),
-        *advice.cut_captions({names[one]: used[caption] for one, caption in captions.items() if caption in used}),
+        advice.crops([(names[one], pair) for one, pair in sides.items()], recipe.buckets),
+        *advice.cut_captions([(names[one], used[caption]) for one, caption in captions.items() if caption in used]),
     ]
 
 

@@ -40,6 +40,8 @@ def run(run: Run, tools: Tools) -> str:
         RecipeError: the model and the optimizer's state alone are more than the machine's memory.
     """
     began = time.monotonic()
+    if not (run.training / DONE).exists():
+        _release()  # what captioned and encoded: preflight tells how much memory is free
     lines = preflight.of_run(run, device=tools.device)
     run.save_json("preflight", {"lines": preflight.plain(lines)})
     if not (run.training / DONE).exists():
@@ -103,6 +105,12 @@ def fit(run: Run, tools: Tools, *, heard: Callable[[int], None] = lambda step: N
         facts = {"steps": result.steps, "losses": means, "weights": str(result.folder.relative_to(folder))}
         write_bytes(done, json.dumps(facts).encode())
     return dict(json.loads(done.read_text()))
+
+
+def _release() -> None:
+    from pipeline import models  # imports torch
+
+    models.release()
 
 
 def _seen(at: Evaluation, step: int) -> Any:  # noqa: ANN401 (its module imports torch)

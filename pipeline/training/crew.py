@@ -79,19 +79,30 @@ class Crew:
     """This process's part: the first one calls the others to a training, the others `follow`."""
 
     def __init__(self, place: Place, *, alive: Callable[[], str] = lambda: "") -> None:
-        """Meet at the store. `alive` says which of the others has ended, "" where none has."""
+        """Meet at the store. `alive` says which of the others has ended, "" where none has.
+
+        Raises:
+            GessoError: the first one is not to be found, or its port is another program's.
+        """
         distributed: Any = import_module("torch.distributed")  # its types leave stores out
 
         self.place, self._alive, self._calls = place, alive, 0
         leads = place.rank == 0
-        self._store = distributed.TCPStore(
-            place.address,
-            place.port,
-            place.processes,
-            is_master=leads and not place.kept,
-            timeout=MEETING,
-            wait_for_workers=False,
-        )
+        try:
+            self._store = distributed.TCPStore(
+                place.address,
+                place.port,
+                place.processes,
+                is_master=leads and not place.kept,
+                timeout=MEETING,
+                wait_for_workers=False,
+            )
+        except RuntimeError as error:
+            raise GessoError(
+                f"the {place.processes} processes of this training cannot meet at {place.address}:{place.port} "
+                f"({str(error).partition(chr(10))[0]}). Next: see that the first one runs and that no other program "
+                f"has its port; {PORT} names another."
+            ) from error
 
     @contextmanager
     def training(self, word: Mapping[str, Any], *, gpu: bool) -> Iterator[None]:

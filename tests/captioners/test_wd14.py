@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from pipeline import keeping
 from pipeline.captioners import wd14
 from pipeline.errors import ModelError
 
@@ -95,7 +96,7 @@ def test_weights_are_the_model_and_its_words(model, tmp_path):
     with pytest.raises(ModelError, match="no tagger of the WD14 family"):
         wd14.caption([plain(RED)], moved)
     (tmp_path / wd14.TAGS).write_text("id,word\n1,red\n")
-    wd14._loaded.cache_clear()
+    keeping.release()
     with pytest.raises(ModelError, match=r"selected_tags\.csv cannot be read"):
         wd14.caption([plain(RED)], moved)
     (tmp_path / wd14.TAGS).unlink()

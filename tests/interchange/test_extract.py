@@ -81,6 +81,25 @@ def test_what_a_lora_cannot_hold_is_told(tuned, tmp_path):
     assert made.kept < 0.9
 
 
+def test_the_header_says_what_it_was_made_for(tuned, base):
+    before, after = tuned
+    told = extract.extract(before, after, rank=1).adapter.header
+    assert told["modelspec.architecture"] == {"sd": "stable-diffusion-v1/lora"}.get(
+        base.name, "stable-diffusion-xl-v1-base/lora"
+    )
+    assert told["modelspec.prediction_type"] == ("v" if base.name == "sd" else "epsilon")
+
+
+def test_tensors_that_count_places_make_no_difference(tuned, tmp_path):
+    before, after = tuned
+    other = shutil.copytree(after, tmp_path / "other")
+    with parts.weights(after, "text_encoder") as values:
+        tensors = dict(values)
+    parts.write(other, "text_encoder", {**tensors, "text_model.embeddings.position_ids": torch.arange(77)[None]})
+    one, same = extract.extract(before, after, rank=1), extract.extract(before, other, rank=1)
+    assert one.kept == same.kept
+
+
 def test_models_that_are_the_same_or_of_other_shapes_are_refused(tuned, sdxl, base):
     before, _ = tuned
     with pytest.raises(InputError, match="the two models are the same"):

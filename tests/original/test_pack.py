@@ -1,3 +1,6 @@
+import re
+import shutil
+
 import pytest
 import torch
 from diffusers.loaders import single_file_utils as diffusers_own
@@ -5,7 +8,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from pipeline import headers
-from pipeline.errors import InputError
+from pipeline.errors import InputError, ModelError
 from pipeline.original import kinds, pack, parts
 
 
@@ -48,6 +51,34 @@ def test_stable_diffusion_2_has_the_layer_that_other_programs_look_for(sd2, tmp_
     blocks = "cond_stage_model.model.transformer.resblocks"
     assert torch.equal(tensors[f"{blocks}.2.ln_1.weight"], tensors[f"{blocks}.1.ln_1.weight"])
     assert f"{blocks}.3.ln_1.weight" not in tensors
+
+
+def test_older_names_of_a_vaes_attention_are_known(sd1, tmp_path):
+    old = shutil.copytree(sd1, tmp_path / "old")
+    names = {new: was for was, new in parts.ATTENTION.items()}
+    with parts.weights(sd1, "vae") as values:
+        tensors = {
+            re.sub(
+                r"(\.attentions\.\d+)\.(to_.*)\.(\w+)$", lambda one: f"{one[1]}.{names[one[2]]}.{one[3]}", name
+            ): value
+            for name, value in values.items()
+        }
+    assert sum(".proj_attn." in name for name in tensors) == 4
+    parts.write(old, "vae", tensors)
+    for name, folder in (("new", sd1), ("was", old)):
+        pack.write(folder, tmp_path / f"{name}.safetensors")
+    new, was = load_file(tmp_path / "new.safetensors"), load_file(tmp_path / "was.safetensors")
+    assert list(new) == list(was)
+    assert all(torch.equal(new[name], was[name]) for name in new)
+
+
+def test_a_model_that_lacks_a_tensor_is_refused_in_words(sd1, tmp_path):
+    half = shutil.copytree(sd1, tmp_path / "half")
+    with parts.weights(sd1, "unet") as values:
+        parts.write(half, "unet", {name: value for name, value in values.items() if name != "conv_in.bias"})
+    with pytest.raises(ModelError, match=r"its unet has no conv_in.bias, which its config.json asks for"):
+        pack.write(half, tmp_path / "a.safetensors")
+    assert not (tmp_path / "a.safetensors").exists()
 
 
 def test_what_is_there_is_never_overwritten(sd1, tmp_path):

@@ -75,7 +75,7 @@ class Looker:
     """A captioner that says how bright a picture is."""
 
     __name__ = "pipeline.captioners.looker"
-    VERSION, READS, LOOKS = 3, (), True
+    VERSION, READS, LOOKS, SENTENCES = 3, (), True, True
     asked: list[Any]
 
     def __init__(self):
@@ -118,6 +118,19 @@ def test_what_machines_say_without_meaning_it_goes_and_is_recorded():
     kept = _tidy(["a picture of a cat cat cat"], clean=True, prompt="a picture  of")
     assert (kept["body"], kept["changes"]) == ("a picture of a cat", ["“cat” once, not 3 times"])
     assert _tidy([], clean=True, prompt="") == {"body": "", "candidates": [], "said": None, "changes": []}
+
+
+def test_tags_are_no_sentences_and_stay_as_they_are(further, tmp_path):
+    words = ["car", "red car", "red car seat"]  # to sentence hygiene, a phrase said again
+    vocabulary = tmp_path / "words.txt"
+    vocabulary.write_text("".join(f"{word}\t-101\n" for word in words))
+    caption = {"captioner": "clip_tags", "model": "starter", "params": {"vocabulary": str(vocabulary)}}
+    made = further(caption=caption | {"prefer_sidecar": False}).go(*BEFORE, "caption")
+    rows = made.named("captions").values()
+    assert len(rows) > 8
+    for row in rows:
+        assert sorted(row["body"].split(", ")) == words
+        assert not row["changes"]
 
 
 def test_each_caption_says_what_made_it(finished):

@@ -113,6 +113,24 @@ def test_captions_are_composed_also_where_no_review_was_reached(prepared, begun,
     assert any(", " in text for text in texts)
 
 
+@pytest.mark.parametrize("steps", [PREPARED, PREPARED[:-1]], ids=["reviewed", "before the review"])
+def test_what_people_decided_after_the_run_is_exported(prepared, begun, tmp_path, steps):
+    source = prepared.run.recipe.sources[0].model_dump(mode="json", by_alias=True)
+    made = begun(sources=[source], rights={"allow": ["CC0-1.0"]}, caption=CAPTION).go(*steps)
+    before = export(made.run, Tools(made.run.workspace), format_="kohya", to=tmp_path / "before")
+    made.decide("01.png", verdict="keep", caption="what a person wrote")
+    made.decide("02.png", verdict="drop")
+    told = export(made.run, Tools(made.run.workspace), format_="kohya", to=tmp_path / "out")
+    assert told["pictures"] == before["pictures"] - 1
+    assert told["digest"] != before["digest"]
+    texts = [path.read_text().strip() for path in (tmp_path / "out").rglob("*.txt")]
+    assert texts.count("sks thing, what a person wrote") == 1
+    samples = made.named("samples")
+    data = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "out").rglob("*.png")}
+    assert samples["01.png"]["sample_id"] in data
+    assert samples["02.png"]["sample_id"] not in data
+
+
 def test_a_run_that_keeps_nothing_has_nothing_to_export(begun, tmp_path):
     made = begun(rights={"allow": ["MIT"]}, caption=CAPTION).go(*PREPARED)
     with pytest.raises(InputError, match="keeps no picture"):

@@ -42,6 +42,7 @@ def test_weights_and_biases_keeps_a_run_offline_where_asked(tmp_path, monkeypatc
         monkeypatch.setenv(name, str(tmp_path / "own"))
     folder = tmp_path / "0123abc"
     show(folder, TrainSettings(log_with="wandb", rank=7))
+    wandb.teardown()  # a process of its own writes, and this waits for its end
     (run,) = (folder / "wandb").glob("offline-run-*")
     assert run.name.endswith("-0123abc")
     (kept,) = run.glob("*.wandb")

@@ -3,8 +3,8 @@
 import os
 import socket
 import sys
-import time
 import traceback
+from datetime import timedelta
 
 import pytest
 import torch
@@ -124,15 +124,35 @@ def test_the_leaders_own_failure_stays_its_own_and_lets_the_other_go(meet):
 
 def test_those_whose_leader_is_gone_end():
     first, second = places()
+    read, write = os.pipe()
     child = os.fork()
     if not child:
         try:
-            Crew(first)
-            time.sleep(2)
+            store = Crew(first)
+            os.read(read, 1)
+            del store
         finally:
             os._exit(9)
-    Crew(second).follow(add)
+    follower = Crew(second)
+    os.write(write, b".")
+    follower.follow(add)
     os.waitpid(child, 0)
+    os.close(read)
+    os.close(write)
+
+
+def test_those_that_cannot_meet_say_so_in_words(monkeypatch):
+    first, second = places()
+    monkeypatch.setattr(crew, "MEETING", timedelta(seconds=1))
+    with pytest.raises(
+        GessoError, match=rf"2 processes of this training cannot meet at 127.0.0.1:{second.port} .*MASTER_PORT"
+    ):
+        Crew(second)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first.port))
+        other.listen()
+        with pytest.raises(GessoError, match="no other program has its port"):
+            Crew(first)
 
 
 @pytest.mark.parametrize("names", crew.NAMES)
