@@ -34,7 +34,7 @@ from pipeline.methods import full, lora
 from pipeline.settings import Buckets
 from pipeline.stage import Tools, ensure
 from pipeline.starter.pictures import picture
-from pipeline.training.data import Turns
+from pipeline.training.data import Batch, Turns
 from pipeline.training.job import Job
 from pipeline.training.noise import Drawn, draw
 from pipeline.training.objective import Objective
@@ -101,11 +101,12 @@ def since(began: Clock) -> Clock:
 class Bare:
     """A loop with nothing in it: forward, backward and step, on tensors that lie there."""
 
-    def __init__(self, unet: Any, drawn: list[Drawn], settings: TrainSettings) -> None:
+    def __init__(self, unet: Any, given: list[tuple[Batch, Drawn]], settings: TrainSettings) -> None:
         self._unet = unet.train()
         objective = Objective.of(models.load_scheduler("starter"))
-        noisy = [objective.noised(one.latents, one.noise, one.timesteps) for one in drawn]
-        self._given = list(zip(drawn, noisy, strict=True))
+        self._given = [
+            (batch.text, drawn, objective.noised(drawn.latents, drawn.noise, drawn.timesteps)) for batch, drawn in given
+        ]
         parameters = [one for one in unet.parameters() if one.requires_grad]
         self._optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=True)
         self.seconds: list[Clock] = []
@@ -113,9 +114,9 @@ class Bare:
     def step(self) -> None:
         """Take the next step and note its seconds."""
         began = now()
-        drawn, noisy = self._given[len(self.seconds)]
+        text, drawn, noisy = self._given[len(self.seconds)]
         with sdpa_kernel(SDPBackend.MATH):  # as gesso's loop does with latents this small on a CPU
-            answer = self._unet(noisy, drawn.timesteps, encoder_hidden_states=drawn.text).sample
+            answer = self._unet(noisy, drawn.timesteps, encoder_hidden_states=text).sample
         functional.mse_loss(answer, drawn.noise).backward()
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -151,11 +152,12 @@ def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: in
     name = method.__name__.rpartition(".")[2]
     settings = TrainSettings(method=name, steps=steps + WARM, batch_size=BATCH, checkpoint_every=steps + WARM)
     turns = Turns(examples, batch_size=BATCH, seed=0)
-    drawn = [draw(examples.batch(turns.rows(turn)), examples, seed=0, turn=turn) for turn in range(settings.steps)]
+    batches = [examples.batch(turns.rows(turn)) for turn in range(settings.steps)]
+    given = [(batch, draw(batch, examples, seed=0, turn=turn)) for turn, batch in enumerate(batches)]
     other = copy.deepcopy(prototype)
     if method is lora:
         lora.add_adapters(Painter(other), settings)
-    bare = Bare(other, drawn, settings)
+    bare = Bare(other, given, settings)
     own = Alternating(examples, bare)
     with tempfile.TemporaryDirectory() as folder:
         method.train(
