@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -30,21 +29,19 @@ class Cells:
     def __init__(self, stored: Stored, columns: Sequence[str], *, limit: int) -> None:
         self._places, self._columns, self._limit = stored.places(), list(columns), limit
         self._ends: dict[Path, list[int]] = {}
-        self._held: OrderedDict[tuple[Path, int], pa.Table] = OrderedDict()
+        self._held: OrderedDict[tuple[Path, int], tuple[list[tuple[Any, ...]], int]] = OrderedDict()
 
     @property
     def held_bytes(self) -> int:
         """Bytes in memory."""
-        return sum(table.nbytes for table in self._held.values())
+        return sum(size for _, size in self._held.values())
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int) -> tuple[Any, ...]:
         """The columns of one of the wanted rows, by its number."""
         path, place = self._places[number]
         ends = self._ends_of(path)
         group = bisect_right(ends, place)
-        table = self._group(path, group)
-        within = place - (ends[group - 1] if group else 0)
-        return {name: table[name][within].as_py() for name in self._columns}
+        return self._group(path, group)[place - (ends[group - 1] if group else 0)]
 
     def _ends_of(self, path: Path) -> list[int]:
         if path not in self._ends:
@@ -53,15 +50,18 @@ class Cells:
             self._ends[path] = list(accumulate(found.row_group(at).num_rows for at in range(found.num_row_groups)))
         return self._ends[path]
 
-    def _group(self, path: Path, group: int) -> pa.Table:
-        table = self._held.pop((path, group), None)
-        if table is None:
+    def _group(self, path: Path, group: int) -> list[tuple[Any, ...]]:
+        """Its rows as Python's own objects: a step has no time for those of Arrow."""
+        found = self._held.pop((path, group), None)
+        if found is None:
             with sound(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
                 table = file.read_row_group(group, columns=self._columns)
             while self._held and self.held_bytes + table.nbytes > self._limit:
                 self._held.popitem(last=False)
-        self._held[path, group] = table
-        return table
+            columns = (table[name].to_pylist() for name in self._columns)
+            found = list(zip(*columns, strict=True)), table.nbytes
+        self._held[path, group] = found
+        return found[0]
 
 
 @dataclass
@@ -155,7 +155,7 @@ class ParquetExamples:
         return self.texts
 
     def _moments(self, row: int) -> Tensor:
-        return _tensor(*self._latent_cells.row(row).values())
+        return _tensor(*self._latent_cells.row(row))
 
     @cached_property
     def _mask_cells(self) -> Cells:
@@ -164,7 +164,7 @@ class ParquetExamples:
         return Cells(self.masks, ["masks__weights"], limit=self.limit)
 
     def _mask(self, row: int) -> Tensor:
-        data = self._mask_cells.row(row)["masks__weights"]
+        data = self._mask_cells.row(row)[0]
         if data is None:
             raise GessoError(f"picture {self.rows[row]['sample_id']} has a mask that cannot be read")
         return _tensor(data, 1, *self.sizes[row])
@@ -177,7 +177,7 @@ class ParquetExamples:
         return torch.tensor([list(row.values()) for row in found.to_pylist()], dtype=torch.float32)
 
     def _text(self, caption: str) -> tuple[Tensor, Tensor | None]:
-        data, tokens, width, *pooled = self._text_cells.row(self._captions[caption]).values()
+        data, tokens, width, *pooled = self._text_cells.row(self._captions[caption])
         return _tensor(data, tokens, width), _tensor(pooled[0], -1) if pooled else None
 
     def _nothing(self, empty: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def test_memory_stays_within_its_bound_whatever_is_asked_for(made, wanted, limit
     whole = stored.table().to_pylist()
     largest = 20_000
     for number in wanted:
-        assert cells.row(number) == {"latents__moments": whole[number]["latents__moments"]}
+        assert cells.row(number) == (whole[number]["latents__moments"],)
         assert 0 < cells.held_bytes <= max(limit, largest)
 
 
