@@ -119,6 +119,32 @@ def test_processes_that_a_launcher_started_train_together_and_the_first_alone_sp
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="accelerate starts several on a CPU through mpirun")
+def test_accelerate_launches_two_processes_on_a_cpu(work, tmp_path):
+    name, hosts = prepared(work, "accelerated"), tmp_path / "hosts"
+    hosts.write_text("localhost slots=2\n")
+    how = ("--cpu", "--num_processes", "2", "--num_machines", "1", "--mpirun_hostfile", str(hosts))
+    launcher = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        *how,
+        "--main_process_port",
+        str(launch._free_port()),
+    ]
+    done = subprocess.run(
+        [*launcher, *command(work, name)[1:]],
+        env=environment(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("training loss") == 1
+    same(trained(work / name), trained(work / "one"))
+
+
+@pytest.mark.slow
 def test_an_error_is_told_once_and_ends_all(work):
     # the rate rises, and the loss with it: at once too high, the loss would be high from the beginning
     rises = ("train.max_loss_rise=1.0001", "train.learning_rate=1", "train.warmup_steps=60", "train.steps=60")
