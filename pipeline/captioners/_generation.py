@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList
 
+from pipeline.captioners._looking import ready
 from pipeline.captioners._nucleus import Nucleus
 from pipeline.manifest import Row
-
-_AS = {"return_tensors": "pt", "input_data_format": "channels_last"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class Writer:
 
     def look(self, row: Row) -> Seen:
         """A row's `pixels` made ready."""
-        # a copy, since canonical pixels are read-only and torch takes none such
-        pixels = self.processor.image_processor(images=row["pixels"].copy(), **_AS)["pixel_values"][0]
+        pixels = ready(self.processor.image_processor, row["pixels"])
         drawn = self.top_p is not None
         return Seen(pixels, hashlib.sha256(pixels.float().numpy().tobytes()).hexdigest() if drawn else "")
 
