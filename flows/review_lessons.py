@@ -1,7 +1,10 @@
 """`gesso review lessons`: what people changed in captions, and what a machine could do for them the next time."""
 
 from dataclasses import asdict, dataclass
+from textwrap import indent
 from typing import Any
+
+import yaml
 
 from flows.reviewing import captioned
 from pipeline.lessons import Group, Lessons, lessons
@@ -29,9 +32,13 @@ class Learnt:
             "by_flag": [_value(one) for one in told.by_flag],
             "added": dict(told.added),
             "removed": dict(told.removed),
-            "replace": {one.phrase: one.instead for one in told.replacements},
+            "replace": self.replace(),
             "replacements": [asdict(one) for one in told.replacements],
         }
+
+    def replace(self) -> dict[str, str]:
+        """What to write instead of phrases, as caption.replace of a recipe takes it; of two the more frequent."""
+        return {one.phrase: one.instead for one in reversed(self.found.replacements)}
 
     def words(self) -> str:
         """The same for a person."""
@@ -48,7 +55,20 @@ class Learnt:
             f"  {one.phrase} -> {one.instead or '(nothing)'}   in {one.count} of {one.seen}"
             for one in told.replacements[:SHOWN]
         ]
-        return "\n".join(lines)
+        return "\n".join(lines + self._taken_over())
+
+    def _taken_over(self) -> list[str]:
+        """What the recipe has to say for a machine to do it: its own replacements and the new ones."""
+        has = self.run.recipe.caption.replace
+        new = {phrase: text for phrase, text in self.replace().items() if phrase not in map(str.casefold, has)}
+        if not new:
+            return []
+        made = {"caption": {"replace": {**has, **new}}}
+        text = yaml.safe_dump(made, allow_unicode=True, sort_keys=False, width=1000)
+        return [
+            "for the next machine's captions, put into the recipe what you agree with:",
+            *indent(text, "  ").splitlines(),
+        ]
 
 
 def learn(run: Run) -> Learnt:

@@ -1,9 +1,10 @@
 """What a recipe says of captions: who proposes them, who chooses, and what training reads of them."""
 
+import re
 from string import Formatter
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.settings import Part
 
@@ -55,6 +56,11 @@ class Caption(Part):
         description="take boilerplate (a picture of), words that BLIP invented (arafed) and repeats out of machines' "
         "captions; each change is recorded",
     )
+    replace: dict[str, str] = Field(
+        {},
+        description="what to write instead of a phrase in machines' captions, nothing: strike it out "
+        "(`gesso review lessons` suggests); each change is recorded",
+    )
     tags: Tags | None = Field(None, description="tags of every picture, for {tags} in compose; null: none")
     compose: str = Field(
         "{body}",
@@ -80,6 +86,16 @@ class Caption(Part):
         if "itm" in self.rerank and self.matcher is None:
             raise ValueError("itm needs caption.matcher: a BLIP with a matching head")
         return self
+
+    @field_validator("replace")
+    @classmethod
+    def _phrases(cls, replace: dict[str, str]) -> dict[str, str]:
+        folded = [" ".join(phrase.split()).casefold() for phrase in replace]
+        if not all(re.search(r"\w", phrase) for phrase in folded):
+            raise ValueError("a phrase to replace has at least a letter or a digit")
+        if doubled := sorted({phrase for phrase in folded if folded.count(phrase) > 1}):
+            raise ValueError(f"{doubled[0]!r} is there twice, and its case does not matter")
+        return replace
 
     @model_validator(mode="after")
     def _known_names(self) -> "Caption":

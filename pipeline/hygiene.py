@@ -1,6 +1,8 @@
-"""What captioners say without meaning it: taken out of machines' captions, and each change told."""
+"""What captioners say without meaning it, and what people write instead: put right in machines' captions, and told."""
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 OPENING = re.compile(
     r"^(?:(?:there|this|here) is )?(?:an? |the )?(?:image|picture|photo|photograph|pic|snapshot)"
@@ -12,6 +14,10 @@ INVENTED = re.compile(r"\b(?P<article>an? )?(?:araff?ed|araff?es?)\b *(?P<next>\
 """Words that BLIP's -large invented, seen at the beginning of thousands of its captions."""
 LONGEST = 12
 """Words of the longest phrase whose repeats are looked for."""
+EMPTY = re.compile(r",(?:\s*,)+")
+"""A part between commas of which nothing is left."""
+GAP = re.compile(r"\s+([,.;:!?])")
+"""A space before a mark, where a word was."""
 SMALL = frozenset(["a", "an", "the", "and", "or", "of", "in", "on", "at", "with", "to", "is", "are"])
 """Words that are never meant twice in a row; others may be, as in a place's name."""
 
@@ -31,6 +37,38 @@ def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
                 break
         else:
             return now, tuple(told)
+
+
+def replaced(text: str, instead: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The caption with what is to stand `instead` of each phrase (nothing: struck out), and a few words about each.
+
+    Phrases are whole words, whatever their case; of two that begin at one place the longer is taken, and what was put
+    in is not looked at again. A caption that would be empty is left as it is.
+    """
+    if not instead:
+        return text, ()
+    told: list[str] = []
+    longest_first = tuple(sorted(instead, key=lambda phrase: (-len(" ".join(phrase.split())), phrase)))
+
+    def put(found: re.Match[str]) -> str:
+        new = instead[longest_first[(found.lastindex or 1) - 1]]
+        if found[0][0].isupper():
+            new = new[:1].upper() + new[1:]
+        told.append(f"“{new}” instead of “{found[0]}”" if new else f"took out “{found[0]}”")
+        return new
+
+    now = _any_of(longest_first).sub(put, text)
+    if not told:
+        return text, ()
+    now = GAP.sub(r"\1", EMPTY.sub(",", " ".join(now.split()))).strip(" ,;")
+    return (now, tuple(dict.fromkeys(told))) if now else (text, ())
+
+
+@lru_cache(maxsize=8)
+def _any_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    either = "|".join("(" + r"\s+".join(map(re.escape, phrase.split())) + ")" for phrase in phrases)
+    # as lessons.py reads words: with their hyphens and apostrophes
+    return re.compile(rf"(?<![\w'\u2019-])(?:{either})(?![\w'\u2019-])", re.IGNORECASE)
 
 
 def _opening(text: str) -> tuple[str, str]:

@@ -31,3 +31,13 @@ def test_tags_and_sidecars_may_stand_in_it():
     made = Caption(compose="{tags}, {sidecar}, {body}", tags=Tags(tagger="wd14", model="me/tagger", params={"most": 3}))
     assert made.tags.tagger_params == {"most": 3, "model": "me/tagger"}
     assert Caption(revision="abc", params={"seed": 1}).captioner_params == {"seed": 1, "revision": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [({"": "x"}, "at least a letter"), ({" , ": ""}, "at least a letter"), ({"Dog": "a", "dog ": "b"}, "there twice")],
+)
+def test_replacements_that_are_none(replace, message):
+    with pytest.raises(ValidationError, match=message):
+        Caption(replace=replace)
+    assert Caption(replace={"a dog": "", "dog": "corgi"}).replace["a dog"] == ""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.hygiene import cleaned
+from pipeline.hygiene import cleaned, replaced
 
 WORDS = [
     "a",
@@ -72,3 +72,35 @@ def test_cleaned_again_nothing_changes_and_no_word_is_made_up(text):
     said = {"a", "an"}
     assert all(word in said or any(word.strip(",") == other.strip(",") for other in left) for word in once.split())
     assert len(told) <= 15
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "left", "told"),
+    [
+        ("a dog on a sofa", {"dog": "corgi"}, "a corgi on a sofa", ["“corgi” instead of “dog”"]),
+        ("Dog and dog", {"dog": "corgi"}, "Corgi and corgi", ["“Corgi” instead of “Dog”", "“corgi” instead of “dog”"]),
+        ("a dog on a sofa", {"on a  SOFA": ""}, "a dog", ["took out “on a sofa”"]),
+        ("a cat, blurry, in the sun", {"blurry": ""}, "a cat, in the sun", ["took out “blurry”"]),
+        ("blurry, a cat , blurry", {"blurry": ""}, "a cat", ["took out “blurry”"]),
+        ("a dog dog house", {"dog": "cat", "dog house": "kennel"}, "a cat kennel",
+         ["“cat” instead of “dog”", "“kennel” instead of “dog house”"]),
+        ("a hot-dog, a dog's bowl, dogs", {"dog": "cat"}, "a hot-dog, a dog's bowl, dogs", []),
+        ("a cat and a dog", {"cat": "dog", "dog": "cat"}, "a dog and a cat",
+         ["“dog” instead of “cat”", "“cat” instead of “dog”"]),
+        ("a c++ (2.0) book", {"(2.0) book": "manual"}, "a c++ manual", ["“manual” instead of “(2.0) book”"]),
+        ("dog", {"dog": ""}, "dog", []),
+        ("a\ndog,  a cat", {}, "a\ndog,  a cat", []),
+        ("a\ndog,  a cat", {"bird": ""}, "a\ndog,  a cat", []),
+        ("größer ALS ein Haus", {"größer als": "neben"}, "neben ein Haus", ["“neben” instead of “größer ALS”"]),
+    ],
+)  # fmt: skip
+def test_what_is_written_instead(said, instead, left, told):
+    assert replaced(said, instead) == (left, tuple(told))
+
+
+@given(said=st.lists(st.sampled_from(["red", "Red", "cat", "hat", "of"]), max_size=12))
+def test_a_word_that_is_struck_out_is_gone_and_no_other_is(said):
+    left, told = replaced(" ".join(said), {"RED": ""})
+    others = [word for word in said if word.casefold() != "red"]
+    assert left.split(" ") == (others or said or [""])
+    assert bool(told) == (0 < len(others) < len(said))

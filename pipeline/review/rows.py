@@ -150,7 +150,8 @@ def _row(proposal: Proposal, decision: Decision | None, *, alike: int) -> Review
             seen.append(_VERDICTS[decision.verdict])
         if spoken and not decision.read:
             seen.append("accepted unread")
-        if spoken and decision.proposed is not None and decision.proposed != proposal.body:
+        # a machine that now says what a person wrote has nothing new to say
+        if spoken and decision.proposed is not None and proposal.body not in (decision.proposed, spoken):
             seen.append("proposed anew since")
     return ReviewRow(
         sample_id=proposal.sample_id,

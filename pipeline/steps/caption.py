@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -94,11 +95,13 @@ def run(run: Run, tools: Tools) -> str:
     if recipe.rerank:
         asked = [{**row, "texts": some} for row, some in zip(rows, texts, strict=True)]
         texts, source = ranking.reranked(run, asked, tools), f"{source} reranked={'+'.join(recipe.rerank)}"
-    clean = recipe.clean and captioner.SENTENCES
+    # what stands beside a file is no machine's
+    instead = recipe.replace if captioner.LOOKS else {}
+    prompt, clean = str(getattr(params, "prompt", None) or ""), recipe.clean and captioner.SENTENCES
     captions = [
         {
             "sample_id": row["sample_id"],
-            **_tidy(some, clean=clean, prompt=str(getattr(params, "prompt", ""))),
+            **_tidy(some, clean=clean, prompt=prompt, instead=instead),
             "source": source,
             "made": made,
             "error": one["error"],
@@ -116,7 +119,7 @@ def run(run: Run, tools: Tools) -> str:
     empty = sum(not row["body"] for row in captions)
     changed = sum(bool(row["changes"]) for row in captions)
     done = f"{len(captions)} captions, {len(told)} of them from beside the files, {empty} empty"
-    return f"{done}, {changed} cleaned of what machines say" if changed else done
+    return f"{done}, {changed} put right" if changed else done
 
 
 def tagged(run: Run, pictures: Sequence[Row], tools: Tools) -> dict[str, str]:
@@ -132,9 +135,12 @@ def tagged(run: Run, pictures: Sequence[Row], tools: Tools) -> dict[str, str]:
     return {row["sample_id"]: tags or "" for row, tags in zip(rows, said, strict=True)}
 
 
-def _tidy(texts: Sequence[str], *, clean: bool, prompt: str) -> Row:
-    """The first of the texts as the body and the others as candidates, cleaned; the prompt was asked for, and stays."""
-    found = [_cleaned(text, prompt) if clean else (text, ()) for text in texts]
+def _tidy(texts: Sequence[str], *, clean: bool, prompt: str, instead: Mapping[str, str] = MappingProxyType({})) -> Row:
+    """The first of the texts as the body and the others as candidates, put right; the prompt was asked for, and stays.
+
+    `instead` is what to write instead of phrases.
+    """
+    found = [_put_right(text, clean, prompt, instead) for text in texts]
     body, changes = found[0] if found else ("", ())
     others = dict.fromkeys(text for text, _ in found[1:] if text != body)
     return {
@@ -145,12 +151,16 @@ def _tidy(texts: Sequence[str], *, clean: bool, prompt: str) -> Row:
     }
 
 
-def _cleaned(text: str, prompt: str) -> tuple[str, tuple[str, ...]]:
+def _put_right(text: str, clean: bool, prompt: str, instead: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     asked = " ".join(prompt.split())
-    if not asked or not text.startswith(f"{asked} "):
-        return hygiene.cleaned(text)
-    rest, changes = hygiene.cleaned(text.removeprefix(f"{asked} "))
-    return f"{asked} {rest}", changes
+    if asked and text.startswith(f"{asked} "):
+        rest, changes = _put_right(text.removeprefix(f"{asked} "), clean, "", instead)
+        return f"{asked} {rest}", changes
+    text, cleaned = hygiene.cleaned(text) if clean else (text, ())
+    text, replaced = hygiene.replaced(text, instead)
+    # what is struck out may bring repeats together
+    text, again = hygiene.cleaned(text) if clean and replaced else (text, ())
+    return text, (*cleaned, *replaced, *again)
 
 
 def _made(recipe: Caption, captioner: Any, params: BaseModel, weights: str) -> str:  # noqa: ANN401 (a plug-in module)

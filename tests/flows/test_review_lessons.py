@@ -1,9 +1,11 @@
 import json
 
 import pytest
+import yaml
 
-from flows.review_lessons import learn
+from flows.review_lessons import Learnt, learn
 from pipeline.errors import InputError
+from pipeline.lessons import Read, lessons
 from pipeline.review import journal
 from pipeline.review.journal import Decision
 from pipeline.run import Run
@@ -54,6 +56,26 @@ def test_what_to_write_instead(run, gesso):
     count = sum("background" in row.proposed for row in rows_of(run))
     assert {"phrase": "background", "instead": "wall", "count": count, "seen": count} in replaced
     assert f"  background -> wall   in {count} of {count}" in told.words()
+
+
+def test_the_list_is_ready_for_the_recipe_and_not_told_again_once_it_is_there(run, gesso, recipe, tmp_path):
+    decide(run, lambda text, _: text.replace("background", "wall: grey"))
+    words = learn(run).words()
+    _, _, block = words.partition("put into the recipe what you agree with:\n")
+    told = yaml.safe_load(block)
+    assert told["caption"]["replace"]["background"] == "wall: grey"
+    has = json.dumps(told["caption"]["replace"])
+    done = gesso("prepare", recipe(), "-w", "w", "--engine", "plain", "--set", f"caption.replace={has}")
+    assert done.exit_code == 0, done.output
+    after = Run.open(run.workspace, run.workspace.latest_run().name)
+    assert after.recipe.caption.replace == told["caption"]["replace"]
+    assert "put into the recipe" not in learn(after).words()
+
+
+def test_of_two_replacements_of_one_phrase_the_more_frequent_is_taken(run):
+    found = Learnt(run, lessons([Read("a cat", "a tabby", "x")] * 3 + [Read("a cat", "a lion", "x")] * 3))
+    assert {one.instead for one in found.found.replacements} == {"tabby", "lion"}
+    assert found.replace() == {"cat": found.found.replacements[0].instead}
 
 
 def test_a_run_without_captions(begun):

@@ -76,6 +76,11 @@ def test_a_person_outranks_the_machine():
     assert row.flags == ()
 
 
+def test_a_machine_that_now_says_what_a_person_wrote_says_nothing_new():
+    (row,) = review_rows([proposal()], {"p0": decision(caption="a grey cat asleep", proposed="a cat")})
+    assert (row.flags, row.decided) == ((), True)
+
+
 def test_a_verdict_leaves_the_caption_to_the_machine():
     (row,) = review_rows([proposal()], {"p0": decision(verdict="drop")})
     assert (row.caption, row.source, row.verdict) == ("a grey cat asleep", "blip starter@1", "drop")

@@ -120,6 +120,30 @@ def test_what_machines_say_without_meaning_it_goes_and_is_recorded():
     assert _tidy([], clean=True, prompt="") == {"body": "", "candidates": [], "said": None, "changes": []}
 
 
+def test_what_people_write_instead_goes_into_every_candidate_but_the_prompt_and_is_recorded():
+    how = {"clean": True, "prompt": "a photo of", "instead": {"photo": "painting", "cat": "tabby", "very red": ""}}
+    made = _tidy(["a photo of a cat a very red cat", "a photo of a cat"], **how)
+    assert made == {
+        "body": "a photo of a tabby", "candidates": [], "said": "a photo of a cat a very red cat",
+        "changes": ["“tabby” instead of “cat”", "took out “very red”", "“a tabby” once, not 2 times"],
+    }  # fmt: skip
+
+
+def test_replacements_say_nothing_anew_and_leave_what_stands_beside_files(finished, further):
+    how = {"captioner": "blip", "model": "starter"}
+    made = further(caption=how | {"replace": {"on": "ABOVE", "a": "one"}}).go(*BEFORE, "caption")
+    assert (made.stats["blip"].computed, made.stats["blip"].cached) == (0, 4)
+    for name, before in finished.named("captions").items():
+        row = made.named("captions")[name]
+        if before["source"] == "sidecar":
+            assert row == before
+        else:
+            words = {"on": "ABOVE", "a": "one"}
+            assert row["body"].split() == [words.get(word, word) for word in before["body"].split()]
+            assert row["said"] == before["body"]
+            assert "“one” instead of “a”" in row["changes"]
+
+
 def test_tags_are_no_sentences_and_stay_as_they_are(further, tmp_path):
     words = ["car", "red car", "red car seat"]  # to sentence hygiene, a phrase said again
     vocabulary = tmp_path / "words.txt"
