@@ -52,13 +52,14 @@ class Gallery:
     tiles: Sequence[Tile]
     kept: Tile | None = None
     """The picture that stands for a group of duplicates."""
+    order: str = ", the worst first"
 
     @property
     def shown(self) -> str:
         """How many of how many are shown, or nothing where all are."""
         if len(self.tiles) == self.total:
             return ""
-        return f"Showing {len(self.tiles):,} of {self.total:,}, the worst first."
+        return f"Showing {len(self.tiles):,} of {self.total:,}{self.order}."
 
 
 def left_out(record: RunRecord, album: Album) -> list[Gallery]:
@@ -88,20 +89,28 @@ def duplicates(record: RunRecord, album: Album) -> tuple[list[Gallery], int]:
 
 
 def class_pictures(record: RunRecord, album: Album) -> list[Gallery]:
-    """A gallery for each caption of class pictures, which for those that the base model painted is its prompt."""
+    """A gallery for each caption of class pictures, which for those that the base model painted is its prompt.
+
+    Pictures that have a caption each, as those have that people bring, share one.
+    """
     rows: dict[str, list[CaptionRow]] = defaultdict(list)
-    for row in record.captions:
-        if row.split == "prior":
-            rows[row.final].append(row)
-    return [
-        Gallery(
-            caption or "no caption",
-            "to be known still",
-            len(found),
-            [Tile(album.thumbnail(row.sample_id), row.origin, "") for row in found[:MOST_TILES]],
-        )
-        for caption, found in sorted(rows.items())[:MOST_GROUPS]
+    for row in sorted((row for row in record.captions if row.split == "prior"), key=lambda row: row.final):
+        rows[row.final].append(row)
+    alone = [found[0] for found in rows.values() if len(found) == 1]
+    if len(alone) < 2:
+        alone = []
+    galleries = [
+        _known(caption or "no caption", [(row, "") for row in found], album)
+        for caption, found in rows.items()
+        if len(found) > 1 or not alone
     ]
+    own = [_known("each with a caption of its own", [(row, row.final) for row in alone], album)] if alone else []
+    return [*galleries[:MOST_GROUPS], *own]
+
+
+def _known(title: str, rows: Sequence[tuple[CaptionRow, str]], album: Album) -> Gallery:
+    tiles = [Tile(album.thumbnail(row.sample_id), row.origin, note) for row, note in rows[:MOST_TILES]]
+    return Gallery(title, "to be known still", len(rows), tiles, order="")
 
 
 def mistakes(caught: Caught, album: Album) -> list[Gallery]:

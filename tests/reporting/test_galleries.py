@@ -64,3 +64,13 @@ def test_class_pictures_are_shown_by_their_prompt(record):
     assert [tile.name for tile in robot.tiles] == ["00000.png", "00002.png"]
     assert star.title == "a star"
     assert class_pictures(replace(record, captions=[]), Album({})) == []
+
+
+def test_class_pictures_with_a_caption_each_share_a_gallery(record):
+    robots = [one for one in record.captions if one.split == "prior" and one.final == "a robot"]
+    own = [replace(robots[0], sample_id=f"own{at}", final=f"scene {at:02d}") for at in range(40)]
+    robot, scenes = class_pictures(replace(record, captions=[*robots, *own]), Album({}))
+    assert robot.title == "a robot"
+    assert (scenes.total, len(scenes.tiles)) == (40, MOST_TILES)
+    assert [tile.note for tile in scenes.tiles[:2]] == ["scene 00", "scene 01"]
+    assert scenes.shown == f"Showing {MOST_TILES} of 40."
