@@ -6,34 +6,34 @@ chunks, so for each choice of `k` chunks the hashes are sorted by these, and onl
 `k` chunks in which it agrees and by no other choice. `k` is the one that costs least for so many hashes: of few, 0,
 which compares all with all; of a million at 8 bits, 3, which compares one pair in a thousand.
 
-Hashes of real pictures are skewed: many agree in some chunks. Such runs are compared in blocks, and of them only what
-differs in every earlier chunk, so that a cluster is compared about once and not at each choice.
+Hashes of real pictures are skewed: many agree in some chunks. Dense clusters are taken out first (`balls`). What else
+makes long runs is compared in blocks, and of them only what differs in every earlier chunk, so that it is compared
+about once and not at each choice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dedup.chunks import BITS, Chunks, Hashes, bits, longest_run
+from pipeline.dedup import balls
+from pipeline.dedup.chunks import Chunks, Hashes, bits, longest_run
+from pipeline.dedup.runs import Indices, neighbours, touched
 from pipeline.dedup.streaming import streamed
 
-_BLOCK = 65_536
-"""Hashes that are held against their neighbours at a time: 1 MiB with what differs."""
 _RUN = 64
 """Runs of hashes that agree which are longer than this, and than is to be expected, are compared in blocks."""
 _ROWS, _COLUMNS = 16, 4096
 """Such a block: 64 Ki pairs."""
 _WHOLE = 2**18
 """So many pairs are compared without asking first which of them an earlier choice has told."""
-_MANY = 2**18
-"""Pairs that are handed over together, about."""
-_TABLE_BITS = 26
+_PART = 1024
+"""Members of a cluster that are held against all others of it before a thread takes something else."""
 Places = NDArray[np.int32]
-Indices = NDArray[np.int64]
 
 
 class Found(NamedTuple):
@@ -59,7 +59,7 @@ def near(values: Hashes, limit: int, *, asked: NDArray[np.bool_] | None = None, 
     if limit < 0 or len(values) < 2 or not few:
         return iter(())
     search = _Search(values, limit, None if few == len(values) else asked, Chunks.cheapest(len(values), few, limit))
-    return streamed(search.look, search.chunks.beginnings(), threads=threads)
+    return streamed(lambda task, tell: task(tell), search.tasks(), threads=threads)
 
 
 class _Some(NamedTuple):
@@ -79,69 +79,84 @@ class _Search:
     asked: NDArray[np.bool_] | None
     chunks: Chunks
 
-    def look(self, beginning: tuple[int, ...], tell: Tell) -> None:
-        """Tell the pairs of all choices that begin so."""
-        begun = self.chunks.to_front(self.values, beginning)
-        for choice in self.chunks.choices(beginning):
-            self._compare(self.chunks.to_front(begun, choice, done=len(beginning)), choice, tell)
+    def tasks(self) -> list[Callable[[Tell], None]]:
+        """What tells all pairs, in parts: those of dense clusters, then those of what is left by chunks."""
+        values, asked = self.values, self.asked
+        if not self.chunks.agree:
+            chosen = np.ones(len(values), np.bool_) if asked is None else asked
+            return self._whole(balls.Ball(*(np.flatnonzero(one).astype(np.int32) for one in (chosen, ~chosen))))
+        clusters, left = balls.peeled(values, self.limit, self._dense())
+        found = [task for ball in clusters for task in self._whole(ball)]
+        if clusters:
+            values, asked = values[left], None if asked is None else asked[left]
+        return found + [partial(self._look, values, asked, one) for one in self.chunks.beginnings()]
 
-    def _compare(self, arranged: Hashes, choice: tuple[int, ...], tell: Tell) -> None:
-        """Tell the pairs of a choice, whose bits `arranged` has in front."""
-        width = sum(self.chunks.widths[chunk] for chunk in choice)
-        if choice:
-            arranged = np.sort(self._touched(arranged, width))
+    def _whole(self, ball: balls.Ball) -> list[Callable[[Tell], None]]:
+        """What tells all pairs of which one is inside a ball."""
+        places = np.concatenate([ball.inside, ball.beside])
+        all_ = _Some(self.values[places], places)
+        ends = [*range(_PART, len(ball.inside), _PART), len(ball.inside)]
+        return [
+            partial(self._across, all_.only(slice(begin, end)), all_.only(slice(end, None)))
+            for begin, end in pairwise((0, *ends))
+        ]
+
+    def _dense(self) -> Iterator[Hashes]:
+        """Long runs of some choices, in which clusters show."""
+        for begin in range(0, len(self.chunks.widths) - self.chunks.agree + 1, self.chunks.agree):
+            choice = tuple(range(begin, begin + self.chunks.agree))
+            arranged, starts, lengths = self._runs(self.chunks.to_front(self.values, choice), self.asked, choice)
+            long = lengths >= max(balls.FEWEST, longest_run(len(self.values), self._width(choice)))
+            for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
+                yield self.chunks.from_front(arranged[start : start + length], choice)
+
+    def _across(self, rows: _Some, columns: _Some, tell: Tell) -> None:
+        """Tell the pairs among some, and of one of them and one of others."""
+        self._within(rows, (), tell)
+        if self.asked is None:
+            self._between(rows, columns, (), tell)
+            return
+        asked, theirs = self.asked[rows.places], self.asked[columns.places]
+        self._between(rows.only(asked), columns, (), tell)
+        self._between(rows.only(~asked), columns.only(theirs), (), tell)
+
+    def _look(self, values: Hashes, asked: NDArray[np.bool_] | None, beginning: tuple[int, ...], tell: Tell) -> None:
+        """Tell the pairs among `values` of all choices that begin so."""
+        begun = self.chunks.to_front(values, beginning)
+        for choice in self.chunks.choices(beginning):
+            arranged = self.chunks.to_front(begun, choice, done=len(beginning))
+            self._compare(*self._runs(arranged, asked, choice), choice, tell)
+
+    def _width(self, choice: tuple[int, ...]) -> int:
+        return sum(self.chunks.widths[chunk] for chunk in choice)
+
+    def _runs(
+        self, arranged: Hashes, asked: NDArray[np.bool_] | None, choice: tuple[int, ...]
+    ) -> tuple[Hashes, Indices, Indices]:
+        """Hashes with a choice's bits in front, put in order; where runs that agree in these begin, and their lengths.
+
+        Without those that agree with none that is asked for.
+        """
+        width = self._width(choice)
+        arranged = np.sort(arranged if asked is None else touched(arranged, asked, width))
         front = arranged & bits(0, width)
         starts = np.concatenate([[0], np.flatnonzero(front[1:] != front[:-1]) + 1])
-        lengths = np.diff(starts, append=len(arranged))
-        long = lengths > max(_RUN, longest_run(len(self.values), width))
-        earlier = [chunk for chunk in range(choice[-1] if choice else 0) if chunk not in choice]
+        return arranged, starts, np.diff(starts, append=len(arranged))
+
+    def _compare(
+        self, arranged: Hashes, starts: Indices, lengths: Indices, choice: tuple[int, ...], tell: Tell
+    ) -> None:
+        """Tell the pairs of a choice."""
+        long = lengths > max(_RUN, longest_run(len(self.values), self._width(choice)))
+        earlier = [chunk for chunk in range(choice[-1]) if chunk not in choice]
         for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
             members = self.chunks.from_front(arranged[start : start + length], choice)
             self._within(self._placed(members), earlier, tell)
         if long.any():
             arranged, lengths = arranged[np.repeat(~long, lengths)], lengths[~long]
-        for one, other in self._neighbours(arranged, lengths):
+        for one, other in neighbours(arranged, lengths, self.limit):
             mine, theirs = (self.chunks.from_front(arranged[places], choice) for places in (one, other))
             self._tell_run(mine, theirs, choice, earlier, tell)
-
-    def _touched(self, arranged: Hashes, width: int) -> Hashes:
-        """Those that agree in the bits in front with one that is asked for."""
-        if self.asked is None:
-            return arranged
-        keys = arranged >> np.uint64(BITS - width)
-        if width > _TABLE_BITS:
-            chosen = np.isin(keys, keys[self.asked])
-        else:
-            touched = np.zeros(2**width, np.bool_)
-            touched[keys[self.asked]] = True
-            chosen = touched[keys]
-        found: Hashes = arranged[chosen]
-        return found
-
-    def _neighbours(self, arranged: Hashes, lengths: Indices) -> Iterator[tuple[Indices, Indices]]:
-        """Close hashes of short runs: each is held against the next one, then against the one after it, and so on."""
-        ends = np.cumsum(lengths)
-        apart, count, close = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint8), np.empty(_BLOCK, np.bool_)
-        ones: list[Indices] = []
-        others: list[Indices] = []
-        for begin in range(0, len(arranged) - 1, _BLOCK):
-            first, last = np.searchsorted(ends, (begin, begin + _BLOCK), "right")
-            for step in range(1, int(lengths[first : last + 1].max())):
-                size = min(_BLOCK, len(arranged) - begin - step)
-                if size <= 0:
-                    break
-                np.bitwise_xor(arranged[begin:][:size], arranged[begin + step :][:size], out=apart[:size])
-                np.bitwise_count(apart[:size], out=count[:size])
-                np.less_equal(count[:size], self.limit, out=close[:size])
-                found = np.flatnonzero(close[:size]) + begin
-                if len(found):
-                    ones.append(found)
-                    others.append(found + step)
-            if sum(map(len, ones)) > _MANY:
-                yield np.concatenate(ones), np.concatenate(others)
-                ones, others = [], []
-        if ones:
-            yield np.concatenate(ones), np.concatenate(others)
 
     def _tell_run(self, one: Hashes, other: Hashes, choice: Sequence[int], earlier: Sequence[int], tell: Tell) -> None:
         """Tell those of some close pairs that agree in the choice and in no earlier chunk."""

@@ -4,7 +4,8 @@ python tests/benchmarks/hamming_join.py [--count N] [--peer-count N] [--distance
 
 Random hashes, then the same number with 2 % of them within 4 bits of one (`skew`), each in a process of its own that
 counts the pairs and holds none. The peer (BinaryFlat's range search) and the kernel do a smaller number in turns,
-medians of three; both have to find the same number of pairs. Times are of the clock and of the CPU, for a machine that
+medians of three; both have to find the same number of pairs. At 3 bits the kernel does a tenth of the hashes and all of
+them, to show how its time grows. Times are of the clock and of the CPU, for a machine that
 is shared; the first one of each process includes its start-up of threads, not of Python.
 """
 
@@ -112,6 +113,10 @@ def main() -> None:
     }
     random = apart(python, *told, "kernel", str(asked.count), "0")
     skewed = apart(python, *told, "kernel", str(asked.count), "0.02")
+    at_3 = [
+        apart(python, "--distance", "3", "--one", "kernel", str(count), "0")
+        for count in (asked.count // 10, asked.count)
+    ]
     found = {
         "name": "hamming_join",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -121,6 +126,9 @@ def main() -> None:
         "cpu_seconds_1m": random["cpu_seconds"],
         "peak_mib": random["peak_mib"],
         "skew_ratio_cpu": round(skewed["cpu_seconds"] / random["cpu_seconds"], 2),
+        "skew_ratio": round(skewed["seconds"] / random["seconds"], 2),
+        "growth_at_3_cpu": round(at_3[1]["cpu_seconds"] / at_3[0]["cpu_seconds"], 1),
+        "at_3": at_3,
         "random": random,
         "skewed": skewed,
         "count": asked.count,

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+import time
 from itertools import combinations
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dedup import hamming
+from pipeline.dedup import balls, hamming
 from pipeline.dedup.chunks import BITS, Chunks
 
 HASH = st.integers(0, 2**BITS - 1)
@@ -42,8 +43,15 @@ def blocked(values, limit):
         )
 
 
-@given(CLUSTERED, st.integers(0, 64), st.integers(0, 6), st.sampled_from((1, 4, 64)), st.randoms())
-def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, run, random):
+@given(
+    CLUSTERED,
+    st.integers(0, 64),
+    st.integers(0, 6),
+    st.sampled_from((1, 4, 64)),
+    st.sampled_from((2, 8, 512)),
+    st.randoms(),
+)
+def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, run, fewest, random):
     values = distinct(hashes)
     asked = np.array([random.random() < 0.4 for _ in values], np.bool_)
     cut = Chunks.of(limit, min(agree, BITS - limit) if math.comb(limit + agree, agree) < 100 else 0)
@@ -51,6 +59,8 @@ def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, 
         patch.setattr(hamming, "_RUN", run)
         patch.setattr(hamming, "longest_run", lambda count, bits: 0.0)
         patch.setattr(hamming, "_WHOLE", run)
+        patch.setattr(hamming, "_PART", run)
+        patch.setattr(balls, "FEWEST", fewest)
         patch.setattr(Chunks, "cheapest", lambda count, few, limit: cut)
         assert told(hamming.near(values, limit, threads=1)) == brute(values, limit)
         assert told(hamming.near(values, limit, asked=asked, threads=1)) == brute(values, limit, asked)
@@ -72,6 +82,33 @@ def test_clusters_among_random_ones_with_the_cut_that_is_cheapest(flips, centres
     asked = np.arange(len(values)) % 97 == 0
     wanted = sorted(pair for pair in blocked(values, limit) if asked[pair[0]] or asked[pair[1]])
     assert told(hamming.near(values, limit, asked=asked)) == wanted
+
+
+@pytest.mark.parametrize(("flips", "centres"), [(4, 1), (7, 1), (4, 3)])
+@pytest.mark.parametrize("share", [1, 97])
+def test_dense_clusters_that_are_taken_out(flips, centres, share):
+    values = of_clusters(1000, flips=flips, centres=centres)
+    asked = np.arange(len(values)) % share == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(balls, "FEWEST", 50)
+        patch.setattr(Chunks, "cheapest", lambda count, few, limit: Chunks.of(limit, 3))
+        taken = []
+        whole = hamming._Search._whole
+        patch.setattr(hamming._Search, "_whole", lambda self, ball: taken.append(ball) or whole(self, ball))
+        found = told(hamming.near(values, 8, asked=asked))
+    assert len(taken) == centres
+    assert found == sorted(pair for pair in blocked(values, 8) if asked[pair[0]] or asked[pair[1]])
+
+
+def test_few_that_are_asked_for_among_many_are_not_all_held_against_all():
+    values = np.unique(np.random.default_rng(4).integers(0, 2**64, 100_000, np.uint64))
+    asked = np.zeros(len(values), np.bool_)
+    asked[[5, 70_000]] = True
+    began = time.process_time()
+    found = told(hamming.near(values, 17, asked=asked))
+    assert time.process_time() - began < 1  # all with all takes more than ten seconds
+    distances = np.bitwise_count(values[[5, 70_000], None] ^ values)
+    assert len(found) == int((distances <= 17).sum()) - 2 > 0
 
 
 def test_hashes_that_agree_in_half_of_their_bits():
