@@ -67,8 +67,8 @@ def one(way: Callable[[Any, int], int], count: int, distance: int, skew: float) 
     pairs = way(values, distance)
     return {
         "pairs": pairs,
-        "seconds": round(time.perf_counter() - began, 2),
-        "cpu_seconds": round(time.process_time() - used, 2),
+        "seconds": round(time.perf_counter() - began, 3),
+        "cpu_seconds": round(time.process_time() - used, 3),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
 
@@ -113,10 +113,11 @@ def main() -> None:
     }
     random = apart(python, *told, "kernel", str(asked.count), "0")
     skewed = apart(python, *told, "kernel", str(asked.count), "0.02")
-    at_3 = [
-        apart(python, "--distance", "3", "--one", "kernel", str(count), "0")
+    at_3 = {
+        count: [apart(python, "--distance", "3", "--one", "kernel", str(count), "0") for _ in range(3)]
         for count in (asked.count // 10, asked.count)
-    ]
+    }
+    small, large = (statistics.median(one["cpu_seconds"] for one in some) for some in at_3.values())
     found = {
         "name": "hamming_join",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,7 +128,7 @@ def main() -> None:
         "peak_mib": random["peak_mib"],
         "skew_ratio_cpu": round(skewed["cpu_seconds"] / random["cpu_seconds"], 2),
         "skew_ratio": round(skewed["seconds"] / random["seconds"], 2),
-        "growth_at_3_cpu": round(at_3[1]["cpu_seconds"] / at_3[0]["cpu_seconds"], 1),
+        "growth_at_3_cpu": round(large / small, 1),
         "at_3": at_3,
         "random": random,
         "skewed": skewed,
