@@ -64,15 +64,16 @@ def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel: 
 
 def run(run: Run, tools: Tools) -> str:
     """Save the table `samples`: sample_id, every measured column, and `error` where a picture cannot be decoded."""
-    origins = run.rows("origins", ("sample_id", "origin", "mask_of"))
+    origins = run.rows("origins", ("sample_id", "origin", "mask_of", "sidecar"))
     names = {row["sample_id"]: row["origin"] for row in origins if row["sample_id"] and not row["mask_of"]}
     stored = fused.measure(measurers(run.recipe), names, tools)
     table = pa.table({"sample_id": pa.array(sorted(names), pa.string())})
     for one in stored.values():
         table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
+    captions = {row["sample_id"]: row["sidecar"] for row in reversed(origins) if row["sidecar"]}
     sound = [row["sample_id"] for row in table.select(["sample_id", "error"]).to_pylist() if not row["error"]]
     for module, params in judges(run.recipe):
-        rows = [{"sample_id": one} for one in sound]
+        rows = [{"sample_id": one, "sidecar": captions.get(one, "")} for one in sound]
         judged = ensure(module, rows, params, tools, weights=module.weights(params)).table()
         table = join(table, judged.drop_columns(["error"]))
     table = table.append_column("pixel_id", table["canonical__pixel_id"])
