@@ -8,6 +8,7 @@ training or data mining are `notAllowed` or `constrained`.
 Not read: XMP of JPEG that is parted over several segments, since the property stands in the first one.
 """
 
+import binascii
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from pydantic import BaseModel
 from pipeline.manifest import Row
 from pipeline.stage import Tools
 
-VERSION = 1
+VERSION = 2
 KEY: tuple[str, ...] = ("sample_id",)
 READS: tuple[str, ...] = ()
 SHARD = 4096
@@ -31,6 +32,8 @@ _PLUS = re.compile(rb"DMI-PROHIBITED[A-Z-]*")
 _C2PA = re.compile(
     rb"(?:c2pa|cawg)\.(?:ai_training|ai_generative_training|data_mining).{0,4}cuse.(?:notAllowed|constrained)", re.S
 )
+_PROFILE = re.compile(rb"\n(?:xmp|exif|iptc|generic|8bim|app1)\s+\d+\n", re.I)
+"""What stands before a profile in hex."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 LONGEST = 4 * 2**20
 """Bytes of a compressed text of a PNG that are looked at once unpacked."""
@@ -58,14 +61,29 @@ def objection(data: bytes) -> str | None:
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:
-    """The compressed texts of a PNG: iTXt, and zTXt as ImageMagick writes profiles."""
+    """The texts of a PNG that are compressed, and the profiles that ImageMagick writes in hex."""
     place = len(_PNG)
     while data.startswith(_PNG) and place + 12 <= len(data):
         size, kind = int.from_bytes(data[place : place + 4]), data[place + 4 : place + 8]
-        if kind in (b"iTXt", b"zTXt"):
-            start = data.find(b"x\x9c", place + 8, place + 8 + size)
-            start = start if start >= 0 else data.find(b"x\xda", place + 8, place + 8 + size)
-            if start >= 0:
-                with suppress(zlib.error):
-                    yield zlib.decompressobj().decompress(data[start : place + 8 + size], LONGEST)
+        if kind in (b"iTXt", b"zTXt", b"tEXt"):
+            text = _text(kind, data[place + 8 : place + 8 + size])
+            yield text
+            if found := _PROFILE.match(text):
+                with suppress(ValueError):
+                    yield binascii.unhexlify(text[found.end() :].translate(None, b" \r\n\t"))
         place += 12 + size
+
+
+def _text(kind: bytes, chunk: bytes) -> bytes:
+    """What stands in a text chunk of a PNG (W3C's PNG specification, 11.3.3); empty where nothing can be made of it."""
+    _, _, rest = chunk.partition(b"\0")
+    if kind == b"tEXt":
+        return rest
+    packed = rest[1:]
+    if kind == b"iTXt":
+        if not rest.startswith(b"\1"):
+            return b""  # it is read as it stands
+        packed = rest[2:].split(b"\0", 2)[-1]
+    with suppress(zlib.error):
+        return zlib.decompressobj().decompress(packed, LONGEST)
+    return b""

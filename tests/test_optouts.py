@@ -51,6 +51,31 @@ def test_every_word_of_the_vocabulary_in_every_format(form, word, objects):
         assert said == (f"IPTC/PLUS DataMining: {word}" if objects else None)
 
 
+def chunk(kind, data):
+    return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+
+@pytest.mark.parametrize("level", [0, 1, 3, 6, 9])
+def test_a_png_however_its_text_is_packed(level):
+    """Levels below 6 begin with other bytes than the one that Pillow uses."""
+    packet = PACKET.format(ATTRIBUTE.format("DMI-PROHIBITED"))
+    plain = saved("PNG", "")
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0en\0\0" + zlib.compress(packet.encode(), level))
+    assert optouts.objection(plain) is None
+    assert optouts.objection(plain[:33] + text + plain[33:]) == "IPTC/PLUS DataMining: DMI-PROHIBITED"
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"tEXt"])
+def test_a_png_whose_packet_imagemagick_wrote_in_hex(kind):
+    packet = PACKET.format(ATTRIBUTE.format("DMI-PROHIBITED-AIMLTRAINING")).encode()
+    plain = saved("PNG", "")
+    for digits, said in ((packet.hex(), "IPTC/PLUS DataMining: DMI-PROHIBITED-AIMLTRAINING"), ("zz", None)):
+        lines = "\n".join(digits[place : place + 72] for place in range(0, len(digits), 72))
+        text = f"\nxmp\n{len(packet):8}\n{lines}\n".encode()
+        told = b"Raw profile type xmp\0" + (b"\0" + zlib.compress(text) if kind == b"zTXt" else text)
+        assert optouts.objection(plain[:33] + chunk(kind, told) + plain[33:]) == said
+
+
 @pytest.mark.parametrize(("use", "objects"), [("notAllowed", True), ("constrained", True), ("allowed", False)])
 def test_training_mining_of_c2pa(use, objects):
     entry = b"\xa1cuse" + bytes([0x60 + len(use)]) + use.encode()

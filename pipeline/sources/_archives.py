@@ -37,6 +37,8 @@ ALWAYS = 2**30
 HEADERS = 4 * 2**20
 """Bytes that the headers between two members may have: a long name is one, a bomb is another."""
 CHUNK = 2**20
+GZIP, BZIP2, XZ = PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+"""What a packed tar begins with."""
 DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -59,7 +61,8 @@ class TooMuch(Exception):  # noqa: N818 (a condition, caught right here)
 def read(path: Path) -> Iterator[Member]:
     """The members of an archive, by what it is and not by its name."""
     try:
-        reader = _zip if zipfile.is_zipfile(path) else _tar
+        # a tar whose last member is a zip passes for a zip, too: that looks at the end
+        reader = _zip if not _begins_as_tar(path) and zipfile.is_zipfile(path) else _tar
         yield from reader(path)
     except TooMuch:
         yield Member("", problem=PictureError("bomb", "out of all proportion to its size; the rest was not read"))
@@ -112,7 +115,10 @@ def _tar(path: Path) -> Iterator[Member]:
     size, budget = path.stat().st_size, most_bytes(path)
     with path.open("rb") as raw, _unpacked(raw) as plain:
         stream = _Metered(plain)
-        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", errorlevel=0) as archive:
+        # zeros are passed over, since tars are put one behind the other
+        with tarfile.open(
+            fileobj=cast("IO[bytes]", stream), mode="r|", errorlevel=0, tarinfo=_Header, ignore_zeros=True
+        ) as archive:
             stream.left, number = HEADERS, 0
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it would keep them all
@@ -131,6 +137,41 @@ def _tar(path: Path) -> Iterator[Member]:
                     share = min(1.0, raw.tell() / max(1, size))
                     yield Member(member.name, data, problem, share=share)
                 stream.left = member.size + HEADERS
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar; where the library takes a damaged or missing one for the end, this says so."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_Header":
+        """The next header.
+
+        Raises:
+            ReadError: it is damaged, or the archive ends without the zeros that end one.
+        """
+        try:
+            return cast("_Header", super().fromtarfile(archive))
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            archive.has_ended = True  # type: ignore[attr-defined]
+            raise
+        except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
+            if not getattr(archive, "has_ended", False):
+                raise tarfile.ReadError("it ends without the mark of its end") from error
+            raise
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _begins_as_tar(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(tarfile.BLOCKSIZE)
+    if start.startswith(PACKED):
+        return True
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _tar_problem(member: tarfile.TarInfo) -> PictureError | None:
@@ -166,11 +207,11 @@ class _Metered:
 def _unpacked(raw: IO[bytes]) -> IO[bytes]:
     start = raw.read(6)
     raw.seek(0)
-    if start.startswith(b"\x1f\x8b"):
+    if start.startswith(GZIP):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-    if start.startswith(b"BZh"):
+    if start.startswith(BZIP2):
         return bz2.BZ2File(raw)
-    if start.startswith(b"\xfd7zXZ"):
+    if start.startswith(XZ):
         return lzma.LZMAFile(raw)
     return raw
 

@@ -22,7 +22,7 @@ from pipeline.sources import _masks, _metadata
 from pipeline.sources._rows import describe, further, shown
 from pipeline.workspace import Workspace, write_table
 
-VERSION = 1
+VERSION = 2
 """Raised when the same container is found to hold something else."""
 AT_ONCE = 8
 """Members that are stored at a time: each waits for the disk to have it."""

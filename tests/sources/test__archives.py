@@ -70,6 +70,32 @@ def test_zips(found):
     }
 
 
+def test_a_tar_that_ends_in_a_zip_is_a_tar(found):
+    """Python's look for a zip finds the last member, and would take that for the whole."""
+    inner = zip_of(("evil.png", b"e"))
+    assert found(tar_of(("a.png", b"a"), ("inner.zip", inner))) == {"a.png": b"a", "inner.zip": inner}
+
+
+def test_a_damaged_header_of_a_tar_is_told(found):
+    data = bytearray(tar_of(("a.png", b"a"), ("b.png", b"b"), ("c.png", b"c")))
+    data[1024 + 150] ^= 1
+    members = found(bytes(data))
+    assert members.pop("a.png") == b"a"
+    assert members == {"": "corrupt: bad checksum; what comes after it was not read"}
+
+
+@pytest.mark.parametrize("cut", [1024, 1024 + 100, 2048, 2048 + 512 + 1])
+def test_a_tar_that_is_cut_between_members_or_within_a_header_is_told(found, cut):
+    members = found(tar_of(("a.png", b"a"), ("b.png", b"b" * 600), ("c.png", b"c"))[:cut])
+    assert members.pop("a.png") == b"a"
+    assert members[""].startswith("corrupt: ")
+    assert "c.png" not in members
+
+
+def test_tars_one_behind_the_other_are_read_to_the_end(found):
+    assert found(tar_of(("a.png", b"a")) + tar_of(("b.png", b"b"))) == {"a.png": b"a", "b.png": b"b"}
+
+
 def special(kind, name="x", link=""):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, link
