@@ -150,7 +150,7 @@ class _Header(tarfile.TarInfo):
             ReadError: it is damaged, or the archive ends without the zeros that end one.
         """
         try:
-            return cast("_Header", super().fromtarfile(archive))
+            return super().fromtarfile(archive)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             archive.has_ended = True  # type: ignore[attr-defined]
             raise

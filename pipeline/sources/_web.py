@@ -6,6 +6,7 @@ the environment are not used, since they would be asked for addresses that were 
 """
 
 import http.client
+import io
 import ipaddress
 import socket
 import ssl
@@ -14,6 +15,7 @@ import urllib.parse
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import cast
 
 from pipeline.errors import PictureError
 
@@ -70,7 +72,7 @@ def fetch(url: str, caps: Caps) -> Fetched:
             with closing(_connect(parts, caps, until)) as connection, closing(_ask(connection, parts)) as told:
                 place = told.getheader("Location")
                 if told.status not in MOVED or not place:
-                    return Fetched(_body(told, connection, caps, until), url)
+                    return Fetched(_body(told, caps), url)
                 url = urllib.parse.urljoin(url, place)
         except TimeoutError as error:
             raise FetchError("timeout", f"more than {caps.seconds:g} s", again=True) from error
@@ -85,7 +87,8 @@ def allowed(address: str) -> bool:
     mapped = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
     if mapped is not None and not allowed(str(mapped)):
         return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+    site_local = getattr(ip, "is_site_local", False)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or site_local)
 
 
 def objections(headers: Mapping[str, str] | http.client.HTTPMessage) -> str | None:
@@ -138,11 +141,44 @@ def _connect(parts: urllib.parse.SplitResult, caps: Caps, until: float) -> http.
         except OSError as error:
             failed = error
             continue
-        plain.settimeout(_left(until))
         connection = http.client.HTTPConnection(host, port)
-        connection.sock = plain
+        connection.sock = cast("socket.socket", _Timed(plain, until))
         return connection
     raise FetchError("unreachable", f"{host}: {_words(failed or OSError('no address'))}", again=True)
+
+
+class _Timed:
+    """What `http.client` needs of a socket: all that is read and written ends in time, however headers trickle."""
+
+    def __init__(self, plain: socket.socket, until: float) -> None:
+        self._plain, self._until = plain, until
+
+    def sendall(self, data: bytes) -> None:
+        self._plain.settimeout(_left(self._until))
+        self._plain.sendall(data)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_Stream(self._plain, self._until))
+
+    def close(self) -> None:
+        self._plain.close()
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, plain: socket.socket, until: float) -> None:
+        self._plain, self._until = plain, until
+        self._raw = plain.makefile("rb", buffering=0)  # keeps the socket open while it is read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        self._plain.settimeout(_left(self._until))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _encrypted(plain: socket.socket, host: str) -> socket.socket:
@@ -160,7 +196,7 @@ def _ask(connection: http.client.HTTPConnection, parts: urllib.parse.SplitResult
     return connection.getresponse()
 
 
-def _body(told: http.client.HTTPResponse, connection: http.client.HTTPConnection, caps: Caps, until: float) -> bytes:
+def _body(told: http.client.HTTPResponse, caps: Caps) -> bytes:
     if told.status != 200:
         wait = told.getheader("Retry-After") or ""
         again = told.status in AGAIN
@@ -174,8 +210,6 @@ def _body(told: http.client.HTTPResponse, connection: http.client.HTTPConnection
         raise _too_many(int(size), caps)
     parts, got = [], 0
     while True:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(until))
         part = told.read1(CHUNK)
         if not part:
             break
@@ -183,7 +217,6 @@ def _body(told: http.client.HTTPResponse, connection: http.client.HTTPConnection
         got += len(part)
         if got > caps.max_bytes:
             raise _too_many(got, caps)
-        _left(until)
     if size.isdecimal() and got < int(size):
         raise FetchError("unreachable", f"the connection ended after {got} of {size} bytes", again=True)
     return b"".join(parts)

@@ -61,6 +61,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 for _ in range(100):
                     self.wfile.write(b"x")
                     time.sleep(0.05)
+            case "dribble":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                for _ in range(100):
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+            case "continue":
+                for _ in range(100):
+                    self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    time.sleep(0.05)
             case "busy":
                 self.send(503, Retry_After="7")
             case _:
@@ -133,7 +142,7 @@ def test_a_name_that_turns_private_between_check_and_use_gains_nothing(get, serv
             "100.64.0.1",
         ),
         *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1"),
-        *("::ffff:10.0.0.1", "2002:7f00:1::", "ff02::1"),
+        *("::ffff:10.0.0.1", "2002:7f00:1::", "ff02::1", "fec0::1"),
     ],
 )
 def test_addresses_that_are_not_of_the_public_internet(address):
@@ -171,9 +180,13 @@ def test_what_does_not_come(get, path, reason, again):
     assert caught.value.wait == (7.0 if path == "busy" else 0.0)
 
 
-def test_a_body_that_trickles_is_left_in_time(get):
+@pytest.mark.parametrize("path", ["slow", "dribble", "continue"])
+def test_what_trickles_is_left_in_time(get, path):
+    """The body, one endless header, and one interim answer after the other."""
+    began = time.monotonic()
     with pytest.raises(FetchError, match=r"timeout: more than 0\.5 s"):
-        get("slow", seconds=0.5)
+        get(path, seconds=0.5)
+    assert time.monotonic() - began < 2.5
 
 
 def test_who_does_not_answer(server):
