@@ -12,9 +12,10 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Semaphore
 from typing import Any
@@ -35,8 +36,10 @@ DESCRIPTION = "a list of addresses: CSV, JSONL or Parquet with a column url, or 
 ENDINGS = (".csv", ".jsonl", ".parquet", ".txt")
 URL = ("url", "URL", "image_url")
 """Columns that may hold the address; LAION's lists have it in capitals."""
-REMEMBERED = 256
-"""Addresses after which it is written down what came."""
+REMEMBERED = 1.0
+"""Seconds after which it is written down what came."""
+SHARE = 20
+"""How many times as long as the last writing took it waits at least: a list of millions is not written all the time."""
 A_HOST = 4
 """Connections to one host at a time."""
 SEEN = pa.schema(
@@ -197,20 +200,25 @@ def _fetch_all(
     hosts: dict[str, Semaphore] = defaultdict(lambda: Semaphore(A_HOST))
     gates = [hosts[urlsplit(url).netloc.lower()] if _is_url(url) else Semaphore() for url in urls]
     place = _memory(source, workspace)
-    done = 0
+    done, next_time = 0, time.monotonic() + REMEMBERED
 
     def fetch_one(url: str, gate: Semaphore) -> Row:
         return _one(url, gate, source.fetch, workspace)
 
     with ThreadPoolExecutor(source.fetch.connections) as pool:
         try:
-            for url, row in zip(urls, pool.map(fetch_one, urls, gates), strict=True):
+            # as they come: one that takes its time does not keep others from being remembered
+            for row in (future.result() for future in as_completed(map(partial(pool.submit, fetch_one), urls, gates))):
+                url = row["url"]
                 seen[url] = row
                 on_read(Path(PurePosixPath(unquote(urlsplit(url).path)).name if _is_url(url) else url))
                 done += 1
                 progress(done, len(urls))
-                if done % REMEMBERED == 0:
+                if time.monotonic() > next_time:
+                    began = time.monotonic()
                     write_table(place, pa.Table.from_pylist(list(seen.values()), schema=SEEN))
+                    now = time.monotonic()
+                    next_time = now + max(REMEMBERED, SHARE * (now - began))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             if done:

@@ -1,5 +1,8 @@
 import http.server
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 
 import pyarrow as pa
@@ -20,8 +23,8 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def server():
-    """A server that counts what it is asked: /ok…, /noai, /never, and /flaky which fails twice."""
-    asked = Counter()
+    """A server that counts what it is asked: /ok…, /noai, /never, /flaky which fails twice, /slow and /paced…."""
+    asked, let_go = Counter(), threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *args):
@@ -29,6 +32,10 @@ def server():
 
         def do_GET(self):
             asked[self.path] += 1
+            if self.path == "/slow":
+                let_go.wait(30)
+            if self.path.startswith("/paced"):
+                time.sleep(0.1)
             fails = self.path == "/never" or (self.path == "/flaky" and asked[self.path] < 3)
             status = 503 if fails else 404 if self.path == "/gone" else 200
             self.send_response(status)
@@ -40,9 +47,10 @@ def server():
             self.wfile.write(body)
 
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.asked, made.host = asked, f"127.0.0.1:{made.server_port}"
+    made.let_go, made.asked, made.host = let_go, asked, f"127.0.0.1:{made.server_port}"
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
+    let_go.set()
     made.shutdown()
     made.server_close()
 
@@ -110,6 +118,31 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(tmp_path, server, workspace)
     rows = scan(path, server, workspace, connections=2)
     assert len([row for row in rows.values() if row["sample_id"]]) == 20
     assert all(server.asked[f"/ok{number:02}"] == 1 for number in range(7))
+
+
+def test_a_run_that_is_killed_asks_again_only_for_what_came_last(tmp_path, server, workspace):
+    """SIGKILL, no last words, while the first address of the list still takes its time."""
+    path = tmp_path / "list.txt"
+    names = ["slow", *(f"paced{number:03}" for number in range(120))]
+    path.write_text("\n".join(f"http://{server.host}/{name}" for name in names))
+    code = (
+        "import sys; from pathlib import Path; from pipeline.settings import Fetch, Source\n"
+        "from pipeline.sources import urls; from pipeline.workspace import Workspace\n"
+        "source = Source(kind='urls', path=sys.argv[2], fetch=Fetch(private=(sys.argv[1],)))\n"
+        "urls.scan(source, 0, Workspace(Path(sys.argv[3])))\n"
+    )
+    one = subprocess.Popen([sys.executable, "-c", code, server.host, str(path), str(workspace.root)])
+    while len(server.asked) < 110 and one.poll() is None:
+        time.sleep(0.02)
+    one.kill()
+    one.wait()
+    before = Counter(server.asked)
+    server.let_go.set()
+    rows = scan(path, server, workspace)
+    assert len([row for row in rows.values() if row["sample_id"]]) == len(names)
+    again = [name for name in before if server.asked[name] > 1]
+    assert "/slow" in again
+    assert len(again) < 70, "of 110 that came in some three seconds only those of the last one are asked again"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
