@@ -3,6 +3,7 @@
 train/10_sks dog/…     what is trained on
 reg/1_dog/…            class pictures
 held_out/1_sks dog/…   what is kept from training, and so named in no configuration
+masks/train/10_sks …   masks by the names of their pictures: sd-scripts would train on what lies beside them
 dataset.toml           for sd-scripts' --dataset_config
 meta_cap.json          for its fine-tuning scripts: caption by picture
 metadata.jsonl         rights and all else; in each folder, trainers pass it over
@@ -17,6 +18,8 @@ from pipeline.exports._picture import SPLITS, Picture, Progress, Read, metadata
 
 DESCRIPTION = "folders <repeats>_<trigger> <class> with .txt captions, dataset.toml and meta_cap.json, for sd-scripts"
 PLACES = {"train": "train", "prior": "reg", "held_out": "held_out"}
+MASKS = "masks"
+"""Where `sources.kohya` finds them again."""
 FILES = {SPLITS[split]: (f"{place}/**",) for split, place in PLACES.items()}
 
 
@@ -34,7 +37,9 @@ def write(pictures: Sequence[Picture], folder: Path, read: Read, progress: Progr
                 (place / one.name).write_bytes(read(one.sample_id))
                 (place / f"{one.stem}.txt").write_text(f"{one.caption}\n", encoding="utf-8")
                 if one.mask:
-                    (place / one.mask_name).write_bytes(read(one.mask))
+                    masks = folder / MASKS / PLACES[split] / name
+                    masks.mkdir(parents=True, exist_ok=True)
+                    (masks / f"{one.stem}.png").write_bytes(read(one.mask))
                 lines.write(json.dumps({"file_name": one.name, **metadata(one)}, ensure_ascii=False) + "\n")
                 if split == "train":
                     told[f"{PLACES[split]}/{name}/{one.name}"] = {"caption": one.caption}
@@ -53,6 +58,9 @@ def subset_name(one: Picture) -> str:
 
 
 def _toml(subsets: dict[tuple[str, str], list[Picture]]) -> str:
+    trained = {key: some for key, some in subsets.items() if key[0] != "held_out"}
+    # sd-scripts takes masks for all pictures or for none, and has no class pictures beside them
+    masked = all(split == "train" and all(one.mask for one in some) for (split, _), some in trained.items())
     lines = [
         "# For sd-scripts: --dataset_config dataset.toml, from this folder.",
         "[general]",
@@ -60,14 +68,17 @@ def _toml(subsets: dict[tuple[str, str], list[Picture]]) -> str:
         "",
         "[[datasets]]",
     ]
-    for (split, name), some in sorted(subsets.items()):
-        if split != "held_out":
-            lines += [
-                "",
-                "  [[datasets.subsets]]",
-                f"  image_dir = {json.dumps(f'{PLACES[split]}/{name}', ensure_ascii=False)}",
-                f"  num_repeats = {some[0].origins[0]['repeats']}",
-                f"  class_tokens = {json.dumps(name.partition('_')[2], ensure_ascii=False)}",
-                *(["  is_reg = true"] if split == "prior" else []),
-            ]
+    for (split, name), some in sorted(trained.items()):
+        place = f"{PLACES[split]}/{name}"
+        lines += [
+            "",
+            "  [[datasets.subsets]]",
+            f"  image_dir = {json.dumps(place, ensure_ascii=False)}",
+            f"  num_repeats = {some[0].origins[0]['repeats']}",
+            f"  class_tokens = {json.dumps(name.partition('_')[2], ensure_ascii=False)}",
+            *(["  is_reg = true"] if split == "prior" else []),
+        ]
+        if any(one.mask for one in some):
+            named = f"conditioning_data_dir = {json.dumps(f'{MASKS}/{place}', ensure_ascii=False)}"
+            lines.append(f"  {named}" if masked else f"  # only with masks for all pictures: {named}")
     return "\n".join(lines) + "\n"

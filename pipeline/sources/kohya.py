@@ -2,16 +2,18 @@
 
 Of `10_sks dog` each picture is seen ten times in an epoch, the trigger is `sks` and the class `dog`; a single word is
 the class. Below a folder `reg` lie class pictures. A picture without a caption has the words of its folder for one.
+Masks of `img/10_sks dog` lie in `masks/img/10_sks dog`, where an export puts them.
 
 Of a TOML these keys are read, of each subset, else its dataset, else `general`: image_dir, num_repeats, class_tokens,
-is_reg, caption_extension, and metadata_file with its captions. How to train stands in the recipe.
+is_reg, caption_extension, conditioning_data_dir with its masks, and metadata_file with its captions. How to train
+stands in the recipe; so a folder that is named for several resolutions counts once.
 """
 
 import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from pipeline.workspace import Workspace
 
 DESCRIPTION = "kohya's folders <repeats>_<trigger> <class>, or a dataset TOML of sd-scripts"
 NAME = re.compile(r"(?P<repeats>\d{1,4})_(?P<words>.+)")
+MASKS = "masks"
 REGULAR = "reg"
 """Name of the folder below which kohya's tools keep class pictures."""
 
@@ -39,6 +42,8 @@ class Subset:
     sidecars: tuple[str, ...] = folder.SIDECARS
     captions: Mapping[str, str] = field(default_factory=dict)
     """By file name, without its ending."""
+    masks: Path | None = None
+    """A folder of masks, which have the names of their pictures."""
 
 
 def check(source: Source, position: int) -> None:
@@ -114,7 +119,16 @@ def _of_folders(root: Path) -> list[Subset]:
         named = NAME.fullmatch(path.absolute().name)
         if named and int(named["repeats"]) and not any(path.is_relative_to(one.place) for one in found):
             is_reg = REGULAR in path.relative_to(root).parts[:-1] or root.absolute().name == REGULAR
-            found.append(Subset(path, min(int(named["repeats"]), 1000), named["words"].strip(), is_reg))
+            masks = root / MASKS / path.relative_to(root)
+            found.append(
+                Subset(
+                    path,
+                    min(int(named["repeats"]), 1000),
+                    named["words"].strip(),
+                    is_reg,
+                    masks=masks if masks.is_dir() and masks != path else None,
+                )
+            )
     return found
 
 
@@ -146,11 +160,33 @@ def _of_toml(path: Path, place: str) -> list[Subset]:
             f"this dataset TOML cannot be read ({error})", field=place, value=str(path), remedy="Mend it."
         ) from error
     for subset in found:
-        if not subset.place.is_dir():
+        for key, folder_ in (("image_dir", subset.place), ("conditioning_data_dir", subset.masks)):
+            if folder_ and not folder_.is_dir():
+                raise InputError(
+                    f"there is no such {key}", field=place, value=str(folder_), remedy="Mend the path in the TOML."
+                )
+    return _once(found, place)
+
+
+def _once(found: list[Subset], place: str) -> list[Subset]:
+    """The subsets without those that are named again, such as for another resolution.
+
+    Raises:
+        InputError: something else is told of the pictures the second time.
+    """
+    kept: dict[Path, Subset] = {}
+    for one in found:
+        first = kept.setdefault(one.place.resolve(), one)
+        if replace(first, repeats=1, masks=None, place=one.place) != replace(one, repeats=1, masks=None):
             raise InputError(
-                "there is no such image_dir", field=place, value=str(subset.place), remedy="Mend the path in the TOML."
+                "two subsets say different things of one image_dir",
+                field=place,
+                value=str(one.place),
+                remedy="Let them agree in class_tokens, is_reg and captions, or take one away.",
             )
-    return found
+        masks, repeats = first.masks or one.masks, max(first.repeats, one.repeats)
+        kept[one.place.resolve()] = replace(first, masks=masks, repeats=repeats)
+    return list(kept.values())
 
 
 def _subset(keys: Mapping[str, Any], beside: Path) -> Subset:
@@ -162,6 +198,7 @@ def _subset(keys: Mapping[str, Any], beside: Path) -> Subset:
         is_reg=bool(keys.get("is_reg", False)),
         sidecars=(str(extension),) if extension else folder.SIDECARS,
         captions=_captions(_place(keys["metadata_file"], beside)) if keys.get("metadata_file") else {},
+        masks=_place(keys["conditioning_data_dir"], beside) if keys.get("conditioning_data_dir") else None,
     )
 
 
@@ -183,6 +220,7 @@ def _as_folder(source: Source, one: Subset) -> Source:
     return source.model_copy(
         update={
             "path": one.place,
+            "masks": source.masks or one.masks,
             "repeats": one.repeats,
             "trigger": source.trigger or (None if one.is_reg else trigger),
             "class_": source.class_ or (one.words if one.is_reg else class_) or None,

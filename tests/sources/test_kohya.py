@@ -100,6 +100,35 @@ def test_a_dataset_toml(tmp_path, workspace):
     assert sorted(known) == sorted((row["origin"], row["sample_id"]) for row in rows.values())
 
 
+TWO = """
+[[datasets]]
+resolution = 512
+  [[datasets.subsets]]
+  image_dir = "one"
+  num_repeats = 2
+  class_tokens = "sks dog"
+  conditioning_data_dir = "masks of one"
+[[datasets]]
+resolution = 768
+  [[datasets.subsets]]
+  image_dir = "one"
+  num_repeats = 3
+  class_tokens = "{}"
+"""
+
+
+def test_a_toml_of_two_resolutions_names_its_pictures_once_with_their_masks(tmp_path, workspace):
+    put(tmp_path / "one" / "a.png", "a")
+    put(tmp_path / "masks of one" / "a.png", "mask")
+    rows = scan(put(tmp_path / "set.toml", TWO.format("sks dog")), workspace, tmp_path)
+    assert set(rows) == {"one/a.png", "masks of one/a.png"}
+    assert said(rows["one/a.png"]) == (3, "sks", "dog", "sks dog", None)
+    assert rows["one/a.png"]["mask"] == rows["masks of one/a.png"]["sample_id"]
+    assert rows["masks of one/a.png"]["mask_of"] == str(tmp_path / "one" / "a.png")
+    with pytest.raises(InputError, match="different things of one image_dir"):
+        scan(put(tmp_path / "set.toml", TWO.format("zwx dog")), workspace, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -107,6 +136,10 @@ def test_a_dataset_toml(tmp_path, workspace):
         ("datasets = 3", "cannot be read"),
         ("[general]", "there is no folder <repeats>"),
         ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "nowhere"', "no such image_dir"),
+        (
+            '[[datasets]]\n[[datasets.subsets]]\nimage_dir="."\nconditioning_data_dir="x"',
+            "no such conditioning_data_dir",
+        ),
         ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "."\nnum_repeats = "many"', "cannot be read"),
     ],
 )
