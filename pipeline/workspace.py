@@ -124,7 +124,7 @@ class Workspace:
         """
         sample_id = self._allowed(data)
         place = self.original(sample_id)
-        if not place.exists():
+        if place.is_symlink() or not place.exists():  # what is referred to may be gone tomorrow
             write_bytes(place, data)
         return sample_id
 
@@ -136,12 +136,19 @@ class Workspace:
         """
         sample_id = self._allowed(data)
         place = self.original(sample_id)
-        if not place.exists():
+        if not place.exists() or (place.is_symlink() and not self._refers_to(place, sample_id)):
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.unlink(missing_ok=True)  # a reference to what is gone
+            place.unlink(missing_ok=True)  # a reference to what is gone, or another by now
             with suppress(FileExistsError):
                 place.symlink_to(path.resolve())
         return sample_id
+
+    def _refers_to(self, place: Path, sample_id: str) -> bool:
+        """Whether a reference still leads to the bytes of a sample."""
+        try:
+            return hashlib.sha256(place.read_bytes()).hexdigest() == sample_id
+        except OSError:
+            return False
 
     def _allowed(self, data: bytes) -> str:
         sample_id = hashlib.sha256(data).hexdigest()

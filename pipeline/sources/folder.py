@@ -72,11 +72,12 @@ def scan(
         InputError: the folder is not there, or a metadata file cannot be understood.
     """
     check(source, position)
-    root = source.path
+    root, refer = source.path, source.originals == "reference"
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
     listed = [
-        (path, problem, told.pop(path, None)) for path, problem in [*_listing(root, sidecars), *_masks_outside(source)]
+        (path, problem, told.pop(Path(os.path.normpath(path)), None))
+        for path, problem in [*_listing(root, sidecars), *_masks_outside(source)]
     ]
     masks = _masks.of((path for path, _, _ in listed), root, source.masks)
 
@@ -90,9 +91,9 @@ def scan(
             row = _describe(path, source, position, beside, _caption(path, sidecars))
             known = identity(path, root)
             sample_id = before.get(known)
-            if sample_id is None or not workspace.original(sample_id).exists():
+            if sample_id is None or not _is_stored(sample_id, path, workspace, refer=refer):
                 on_read(path)
-                sample_id = _store(path, workspace, refer=source.originals == "reference")
+                sample_id = _store(path, workspace, refer=refer)
         except (OSError, PictureError) as error:
             return {**_describe(path, source, position, beside, None), "error": said(error)}, None
         seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
@@ -166,6 +167,12 @@ def _masks_outside(source: Source) -> Iterator[tuple[Path, PictureError | None]]
 
 def _memory(root: Path, workspace: Workspace) -> Path:
     return workspace.root / "tables" / "files" / f"{digest(str(root.resolve()))[:16]}.parquet"
+
+
+def _is_stored(sample_id: str, path: Path, workspace: Workspace, *, refer: bool) -> bool:
+    """Whether the bytes of an unchanged file are there as they should be; another that is referred to may change."""
+    place = workspace.original(sample_id)
+    return place.exists() and (not place.is_symlink() or (refer and place.readlink() == path.resolve()))
 
 
 def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:

@@ -1,7 +1,8 @@
 """A dataset of pictures in one of Hugging Face's forms: Parquet files, or an imagefolder; local, or by its hub id.
 
 In Parquet the pictures are the column of the feature Image, or one of bytes; captions and rights are columns named as
-in `metadata.jsonl`. Files of a split `validation` or `test` are held out, unless `gesso_split` says otherwise.
+in `metadata.jsonl`. Files of a split `validation` or `test` are held out, as are those in folders of an imagefolder
+that are so named, unless `gesso_split` says otherwise.
 """
 
 import json
@@ -20,7 +21,7 @@ from pipeline.manifest import Row
 from pipeline.settings import Source
 from pipeline.sources import _metadata, _packed, folder
 from pipeline.sources._packed import Member
-from pipeline.sources._rows import files_of
+from pipeline.sources._rows import files_of, shown
 from pipeline.workspace import Workspace
 
 DESCRIPTION = "a dataset of Hugging Face's: Parquet files or an imagefolder, in a local folder or by hub id"
@@ -75,7 +76,7 @@ def scan(
         source = source.model_copy(update={"path": download(source, position)})
     if parquet := _parquet(source):
         return _packed.scan(source, position, workspace, parquet, read, on_read=on_read, progress=progress)
-    return folder.scan(source, position, workspace, on_read=on_read, progress=progress)
+    return _held_out(folder.scan(source, position, workspace, on_read=on_read, progress=progress), source.path)
 
 
 def download(source: Source, position: int) -> Path:
@@ -173,6 +174,15 @@ def _split_of(path: Path) -> str:
     """The split's name as `datasets` writes file names: validation-00000-of-00001.parquet."""
     first = path.name.partition("-")[0].partition(".")[0]
     return first if first in HELD_OUT else path.parent.name
+
+
+def _held_out(rows: list[Row], root: Path) -> list[Row]:
+    """The rows of an imagefolder, with the split that folders say: `validation/cat/1.png` is held out."""
+    for row in rows:
+        parts = PurePosixPath(row["origin"].removeprefix(shown(root))).parent.parts
+        if row["split"] is None and any(part in HELD_OUT for part in parts):
+            row["split"] = "held_out"
+    return rows
 
 
 def _parquet(source: Source) -> list[Path]:

@@ -317,6 +317,35 @@ def test_pictures_may_be_referred_to_and_a_change_is_noticed(root, workspace):
     assert workspace.read_original(again["sample_id"]) == b"other"
 
 
+def test_a_twin_stands_in_where_the_file_that_was_referred_to_changes(root, workspace):
+    for name in ("a.png", "b.png"):
+        put(root / name)
+    first = scan(root, workspace, originals="reference")["a.png"]["sample_id"]
+    linked = workspace.original(first).readlink()
+    (other,) = {"a.png", "b.png"} - {linked.name}
+    put(linked, "changed")
+    rows = scan(root, workspace, originals="reference")
+    assert rows[other]["sample_id"] == first
+    assert workspace.read_original(first) == b"bytes"
+    assert workspace.read_original(rows[linked.name]["sample_id"]) == b"changed"
+
+
+def test_what_was_referred_to_is_copied_when_that_is_asked(root, workspace):
+    path = put(root / "a.png")
+    sample_id = scan(root, workspace, originals="reference")["a.png"]["sample_id"]
+    assert scan(root, workspace)["a.png"]["sample_id"] == sample_id
+    path.unlink()
+    assert workspace.read_original(sample_id) == b"bytes"
+    assert not workspace.original(sample_id).is_symlink()
+
+
+def test_metadata_is_found_however_the_folder_is_named(root, workspace):
+    put(root / "deep" / "a.png")
+    put(root / "deep" / "metadata.csv", "file_name,ai_optout\na.png,true\n")
+    (row,) = folder.scan(Source(path=root / "deep" / ".." / "deep"), 0, workspace)
+    assert (row["ai_optout"], row["error"]) == (True, None)
+
+
 def test_what_is_about_pictures_is_none(root, workspace):
     for name in ("a.png", "README.md", "ATTRIBUTION.md"):
         put(root / name, name)

@@ -91,6 +91,23 @@ def test_a_folder_without_parquet_is_an_imagefolder(tmp_path, workspace):
     assert list(huggingface.known(source, workspace)) == [(row["origin"], row["sample_id"])]
 
 
+def test_folders_of_an_imagefolder_say_the_split(tmp_path, workspace):
+    root = tmp_path / "test" / "set"  # where the set lies says nothing
+    for name in ("train/cat", "validation/cat", "data/test", "latest"):
+        (root / name).mkdir(parents=True)
+        (root / name / "a.png").write_bytes(name.encode())
+    (root / "data" / "test" / "b.png").write_bytes(b"told")
+    (root / "data" / "test" / "metadata.csv").write_text("file_name,gesso_split\nb.png,train\n")
+    splits = {row["origin"].removeprefix(f"{root}/"): row["split"] for row in scan(root, workspace)}
+    assert splits == {
+        "train/cat/a.png": None,
+        "validation/cat/a.png": "held_out",
+        "data/test/a.png": "held_out",
+        "data/test/b.png": "train",
+        "latest/a.png": None,
+    }
+
+
 def test_an_id_is_asked_of_the_hub_and_what_is_none_is_refused(workspace):
     huggingface.check(Source(kind="huggingface", path="owner/name"), 0)
     assert list(huggingface.known(Source(kind="huggingface", path="owner/name"), workspace)) == [("owner/name", None)]
