@@ -124,6 +124,9 @@ def forgotten(told: dict[str, Any]) -> str:
     lines += [f"  picture {one}" for one in told["pictures"]]
     for name, key in (("training set", "training_sets"), ("training", "trainings"), ("run", "runs")):
         lines += [f"  used by {name} {one}, which is revoked" for one in told[key]]
+    if alike := told["look_alikes"]:
+        lines.append(f"{len(alike)} more look like this and stay, but for runs to come; --look-alikes takes them too")
+        lines += [f"  looks alike: {one}" for one in alike]
     return "\n".join(lines)
 
 

@@ -37,9 +37,10 @@ def export(workspace: Path, format_: str, to: Path, run_id: str | None, as_json:
 @workspace_argument
 @click.argument("what", metavar="PICTURE|ORIGIN|CREATOR")
 @click.option("--dry-run", is_flag=True, help="Say what it would take and what that has reached; change nothing.")
+@click.option("--look-alikes", is_flag=True, help="Take what looks like them, too, such as other sizes and qualities.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def forget(workspace: Path, what: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+def forget(workspace: Path, what: str, dry_run: bool, look_alikes: bool, yes: bool, as_json: bool) -> None:
     """Take pictures out of a workspace for good, and keep them out.
 
     By sample id, by where they came from (also a folder or an archive), or by creator. All that is stored of them goes,
@@ -51,7 +52,7 @@ def forget(workspace: Path, what: str, dry_run: bool, yes: bool, as_json: bool) 
     from pipeline.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    found = forgetting.find(opened, what)
+    found = forgetting.find(opened, what, look_alikes=look_alikes)
     if dry_run or not yes:
         click.echo(forgotten(forgetting.told(found)), err=as_json)
     if dry_run:
@@ -59,7 +60,7 @@ def forget(workspace: Path, what: str, dry_run: bool, yes: bool, as_json: bool) 
     if not yes:
         click.confirm("Take them out for good?", abort=True, err=as_json)
     with opened.hold(doing=f"gesso forget {workspace}"):
-        told = forgetting.forget(opened, forgetting.find(opened, what))
+        told = forgetting.forget(opened, forgetting.find(opened, what, look_alikes=look_alikes))
     click.echo(json.dumps(told) if as_json else f"done, {told['files_changed']} files changed or removed")
 
 

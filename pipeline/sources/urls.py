@@ -12,10 +12,9 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Semaphore
 from typing import Any
@@ -206,9 +205,11 @@ def _fetch_all(
         return _one(url, gate, source.fetch, workspace)
 
     with ThreadPoolExecutor(source.fetch.connections) as pool:
+        asked: list[Future[Row]] = []
         try:
+            asked += [pool.submit(fetch_one, url, gate) for url, gate in zip(urls, gates, strict=True)]
             # as they come: one that takes its time does not keep others from being remembered
-            for row in (future.result() for future in as_completed(map(partial(pool.submit, fetch_one), urls, gates))):
+            for row in (future.result() for future in as_completed(asked)):
                 url = row["url"]
                 seen[url] = row
                 on_read(Path(PurePosixPath(unquote(urlsplit(url).path)).name if _is_url(url) else url))
@@ -220,9 +221,13 @@ def _fetch_all(
                     now = time.monotonic()
                     next_time = now + max(REMEMBERED, SHARE * (now - began))
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if done:
-                write_table(place, pa.Table.from_pylist(list(seen.values()), schema=SEEN))
+            try:
+                pool.shutdown(cancel_futures=True)
+            finally:
+                ended = (one for one in asked if one.done() and not one.cancelled() and not one.exception())
+                seen |= {row["url"]: row for row in (one.result() for one in ended)}
+                if asked:
+                    write_table(place, pa.Table.from_pylist(list(seen.values()), schema=SEEN))
     progress(len(urls), len(urls))
 
 

@@ -13,6 +13,7 @@ from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Tools
 from pipeline.steps import review
+from pipeline.steps.forget import MARK
 from pipeline.steps.trainset import composed, standing
 from pipeline.trainset import build
 from pipeline.workspace import write_bytes
@@ -45,7 +46,9 @@ def export(run: Run, tools: Tools, *, format_: str, to: Path) -> dict[str, objec
     pictures = pictures_of(run, kept, bodies)
     told = digest(sorted([one.sample_id, one.split, one.caption] for one in pictures))
     trained = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
-    trainset = run.json("trainset").get("digest") if trained == bodies else None
+    # of a revoked one nothing but its digest is left whole
+    whole = trained == bodies and not (run.folder / MARK).exists()
+    trainset = run.json("trainset").get("digest") if whole else None
     facts = {
         "Digest of pictures, split and captions": told,
         **({"Training set in gesso": trainset} if trainset else {}),

@@ -1,14 +1,19 @@
 """Not a step of a run: takes pictures out of a workspace for good, and says what they had reached."""
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import tombstones
+from pipeline.dedup import perceptual
 from pipeline.errors import InputError
 from pipeline.manifest import Row, read_table
+from pipeline.settings import Near
 from pipeline.steps import purge
 from pipeline.tombstones import Tombstone
 from pipeline.workspace import Workspace, write_bytes
@@ -28,8 +33,10 @@ class Reached:
     """By sample id."""
     origins: set[str] = field(default_factory=set)
     """The places that they came from, as tables name them."""
+    alike: set[str] = field(default_factory=set)
+    """Sample ids of what looks like them and stays in the workspace, though kept out of runs to come."""
     masks: set[str] = field(default_factory=set)
-    """Sample ids of their masks."""
+    """Sample ids of masks that are theirs alone."""
     captions: set[str] = field(default_factory=set)
     trainsets: set[str] = field(default_factory=set)
     trainings: set[str] = field(default_factory=set)
@@ -38,11 +45,12 @@ class Reached:
     seen: set[str] = field(default_factory=set)
 
 
-def find(workspace: Workspace, named: str) -> Reached:
+def find(workspace: Workspace, named: str, *, look_alikes: bool = False) -> Reached:
     """The pictures that a name means in any run, and what they reached.
 
     A name is a sample id or its start, an origin as `gesso ledger` shows it, a folder or archive of origins, a file's
-    path, or a creator; with a content go all others of the same pixels.
+    path, or a creator; with a content go all others of the same pixels, and with `look_alikes` what looks like it by
+    the defaults of `dedup.near`.
 
     Raises:
         InputError: no run knows such a picture, or the start of an id fits several.
@@ -71,8 +79,11 @@ def find(workspace: Workspace, named: str) -> Reached:
         )
     found = Reached()
     measured = _measured(workspace)
-    pixels = {measured[one]["pixel_id"] for one in wanted if one in measured} - {None}
-    wanted |= {one for one, row in measured.items() if row["pixel_id"] in pixels}
+    wanted |= _of_same_pixels(measured, wanted)
+    found.alike = _alike(measured, wanted)
+    if look_alikes:
+        wanted |= _of_same_pixels(measured, found.alike)
+        found.alike = set()
     for one in sorted(wanted):
         row = measured.get(one, {})
         known = row.get("perceptual__flat") is False
@@ -88,6 +99,8 @@ def find(workspace: Workspace, named: str) -> Reached:
         found.seen |= {run} if own else set()
         found.origins |= {row["origin"] for row in own}
         found.masks |= {row["mask"] for row in own if row["mask"]}
+    # many pictures have the same mask, such as a white one
+    found.masks -= {row["mask"] for row in rows if row["sample_id"] not in wanted} | {None}
     _lineage(workspace, found)
     return found
 
@@ -127,6 +140,7 @@ def told(found: Reached) -> dict[str, Any]:
     """What is to be forgotten and what it reached, as plain values."""
     return {
         "pictures": sorted(found.samples),
+        "look_alikes": sorted(found.alike),
         "origins": len(found.origins),
         "training_sets": sorted(found.trainsets),
         "trainings": sorted(found.trainings),
@@ -149,6 +163,23 @@ def _measured(workspace: Workspace) -> dict[str, Row]:
         names = [name for name in ("sample_id", "pixel_id", *LOOKS) if name in table.column_names]
         found |= {row["sample_id"]: row for row in table.select(names).to_pylist()}
     return found
+
+
+def _of_same_pixels(measured: Mapping[str, Row], wanted: Collection[str]) -> set[str]:
+    pixels = {measured[one]["pixel_id"] for one in wanted if one in measured} - {None}
+    return {one for one, row in measured.items() if row["pixel_id"] in pixels}
+
+
+def _alike(measured: Mapping[str, Row], wanted: Collection[str]) -> set[str]:
+    """Other samples that look like those that are wanted."""
+    near, seen = Near(), {one: row for one, row in measured.items() if row.get("perceptual__flat") is False}
+    theirs, others = [one for one in seen if one in wanted], [one for one in seen if one not in wanted]
+    hashes, colours = (
+        [np.array([seen[one][name] for one in some], np.uint64) for some in (others, theirs)] for name in LOOKS[:2]
+    )
+    other, own, _ = perceptual.neighbours(*hashes, distance=near.distance)
+    close = perceptual.colour_distance(colours[0][other], colours[1][own]) <= near.colour
+    return {others[place] for place in other[close]}
 
 
 def _lineage(workspace: Workspace, found: Reached) -> None:

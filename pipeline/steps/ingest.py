@@ -10,6 +10,7 @@ from pipeline.manifest import ORIGINS, Row, table_of
 from pipeline.run import Run
 from pipeline.stage import Tools, ensure, note
 from pipeline.steps import priors
+from pipeline.workspace import Workspace
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -34,10 +35,24 @@ def run(run: Run, tools: Tools) -> str:
     if not rows:
         folders = ", ".join(str(source.path) for source in run.recipe.sources)
         raise InputError("there are no files here", field="sources", value=folders, remedy="Put pictures there.")
+    _forget_masks(rows, run.workspace)
     _hear_objections(rows, tools)
     run.save("origins", table_of(rows, ORIGINS))
     note(tools, "ingest", computed=len(read), asked=len(rows), began=began)
     return f"{len(rows)} files, {sum(row['error'] is not None for row in rows)} unreadable"
+
+
+def _forget_masks(rows: list[Row], workspace: Workspace) -> None:
+    """Keep no mask of a picture that was forgotten, unless others have the same one."""
+    gone = {row["origin"] for row in rows if (row["error"] or "").startswith("forgotten: ")}
+    masks = [row for row in rows if row["mask_of"] in gone and row["sample_id"]]
+    used = {row["mask"] for row in rows if row["origin"] not in gone}
+    for row in masks:
+        if row["sample_id"] not in used:
+            workspace.original(row["sample_id"]).unlink(missing_ok=True)
+        row.update(sample_id=None, bytes=None, mask_of=None, error="forgotten: the mask of what was taken out for good")
+    for row in rows if masks else ():
+        row["mask"] = None if row["origin"] in gone else row["mask"]
 
 
 def _hear_objections(rows: list[Row], tools: Tools) -> None:

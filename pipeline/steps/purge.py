@@ -82,11 +82,13 @@ def _table(
         return 0
     table = read_table(path)
     if path.parent.parent == workspace.runs and path.stem in ("ledger", "origins"):
-        rows = [_nameless(row, path.stem, ids_of=samples) for row in table.to_pylist()]
+        rows = [_nameless(row, path.stem, ids_of=samples, origins=origins) for row in table.to_pylist()]
         write_table(path, table_of(rows, table.schema))
         return 1
     if hit and "told" in names:  # what an archive holds is remembered as a whole
         return _unlink(path)
+    if "text" in names:  # captions and metadata beside pictures of a store: they are fetched again
+        marked = pc.or_(marked, pc.is_valid(table["text"]))
     kept = table.filter(pc.invert(pc.fill_null(marked, False)))  # noqa: FBT003 (pyarrow's own)
     if beside:
         kept = _without_places(kept, samples, origins)
@@ -102,9 +104,13 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
 
-def _nameless(row: Row, table: str, *, ids_of: Collection[str]) -> Row:
-    """A row of a past run's ledger or origins; that of a forgotten picture says its hash and that it was forgotten."""
-    if row["sample_id"] not in ids_of:
+def _nameless(row: Row, table: str, *, ids_of: Collection[str], origins: Collection[str]) -> Row:
+    """A row of a past run's ledger or origins; that of a forgotten picture says its hash and that it was forgotten.
+
+    So does that of its mask, also where other pictures have the same one.
+    """
+    mask_of = row["value"] if table == "ledger" and row["state"] == "mask" else row.get("mask_of")
+    if row["sample_id"] not in ids_of and mask_of not in origins:
         return row
     said = LEDGER_SAYS if table == "ledger" else ORIGIN_SAYS | {"source": row["source"], "repeats": row["repeats"]}
     where = row["origin"] if row["origin"].startswith(f"{GONE} ") else _place(row)
@@ -186,7 +192,7 @@ def _emptied(line: bytes, path: Path, workspace: Workspace) -> list[bytes]:
 
 
 def _unlink(path: Path) -> int:
-    if not path.is_file():
+    if not path.is_file() and not path.is_symlink():  # a reference may lead nowhere by now
         return 0
     path.unlink()
     return 1

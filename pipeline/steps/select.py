@@ -15,6 +15,7 @@ from pipeline.recipe import Recipe
 from pipeline.review import journal
 from pipeline.run import Run
 from pipeline.selection import Kept, Selection
+from pipeline.settings import Near
 from pipeline.stage import Tools
 
 KEPT = pa.schema(
@@ -90,9 +91,13 @@ def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
     tombstones.add(run.workspace.root, [replace(stones[row["pixel_id"]], sample_id=row["sample_id"]) for row in again])
     for row in again:
         run.workspace.original(row["sample_id"]).unlink(missing_ok=True)
-    near, seen = run.recipe.dedup.near, [row for row in samples if not row["error"] and not row["perceptual__flat"]]
+    # a recipe may keep look-alikes, but not of what was taken out for good
+    near, seen = (
+        run.recipe.dedup.near or Near(),
+        [row for row in samples if not row["error"] and not row["perceptual__flat"]],
+    )
     found: dict[str, str] = {}
-    if near and buried.looks and seen:
+    if buried.looks and seen:
         looks, colours = (np.array([one[place] for one in buried.looks], np.uint64) for place in (0, 1))
         hashes = np.array([row["perceptual__hash"] for row in seen], np.uint64)
         mine, other, _ = perceptual.neighbours(hashes, looks, distance=near.distance)

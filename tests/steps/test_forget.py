@@ -13,7 +13,9 @@ from pipeline.errors import InputError
 from pipeline.manifest import table_of
 from pipeline.review import journal
 from pipeline.settings import Augment
+from pipeline.stage import Tools
 from pipeline.steps import forget
+from pipeline.steps.export import export
 from pipeline.steps.trainset import composed, standing
 from pipeline.trainset import build
 
@@ -152,6 +154,90 @@ def test_killed_half_way_it_goes_on_when_asked_again(traces, monkeypatch):
     told = forget.forget(workspace, forget.find(workspace, sample_id))
     assert told["training_sets"] == [made.run.json("trainset")["digest"]]
     assert [one for one in everything(workspace.root, words) if "resaved" not in one[1]] == []
+
+
+def white(path):
+    Image.new("L", (64, 64), 255).save(path)
+    return path
+
+
+def test_a_mask_that_others_have_stays_and_one_of_its_own_goes_and_stays_away(go, folder):
+    for name in ("01", "05"):
+        white(folder / f"{name}-masklabel.png")
+    Image.linear_gradient("L").save(folder / "03-masklabel.png")
+    made = go()
+    workspace = made.run.workspace
+    shared, own = (made.named("origins")[name]["sample_id"] for name in ("01-masklabel.png", "03-masklabel.png"))
+    for name in ("01.png", VICTIM):
+        forget.forget(workspace, forget.find(workspace, made.ledger[name]["origin"]))
+    assert workspace.original(shared).exists()
+    assert not workspace.original(own).exists()
+    assert made.ledger["05-masklabel.png"]["state"] == "mask"
+    gone = [f"{name}{end}" for name in ("01", "03") for end in (".png", "-masklabel.png")]
+    assert not set(gone) & set(made.ledger)
+    again = go()
+    assert {again.ledger[name]["state"] for name in gone} == {"forgotten"}
+    assert again.named("origins")["05.png"]["mask"] == shared
+    assert workspace.original(shared).exists()
+    assert not workspace.original(own).exists()
+
+
+def test_what_looks_like_it_is_named_and_goes_where_that_is_asked(go, folder):
+    Image.open(folder / VICTIM).resize((200, 200)).save(folder / "look.jpg", quality=90)
+    made = go()
+    workspace, look = made.run.workspace, made.ledger["look.jpg"]["sample_id"]
+    found = forget.find(workspace, "Zoltan")
+    assert found.alike == {look}
+    assert forget.told(found)["look_alikes"] == [look]
+    found = forget.find(workspace, "Zoltan", look_alikes=True)
+    assert (len(found.samples), found.alike) == (3, set())
+    forget.forget(workspace, found)
+    assert not workspace.original(look).exists()
+    assert everything(workspace.root, ["look.jpg"]) == []
+    assert go().ledger["look.jpg"]["value"] == "taken out for good with `gesso forget`"
+
+
+def test_a_recipe_that_keeps_look_alikes_keeps_none_of_a_forgotten_picture(traces, begun, folder):
+    made, _ = traces
+    forget.forget(made.run.workspace, forget.find(made.run.workspace, "Zoltan"))
+    Image.open(folder / "resaved.png").save(folder / "look.jpg", quality=95)
+    source = {"path": str(folder), "rights": {"license": "CC0-1.0"}}
+    again = begun(sources=[source], caption=CAPTION, dedup={"near": None}).go("ingest", "measure", "select")
+    assert again.ledger["look.jpg"]["reason"] == "looks like a forgotten picture"
+    assert again.ledger["05.png"]["state"] in ("kept", "held_out")
+
+
+def test_captions_that_a_store_had_beside_it_go_too(begun, folder):
+    source = {"kind": "remote", "path": f"file://{folder}", "rights": {"license": "CC0-1.0"}}
+    made = begun(sources=[source], caption=CAPTION).go("ingest", "measure", "select")
+    workspace = made.run.workspace
+    assert everything(workspace.root, ["secret caption"])
+    forget.forget(workspace, forget.find(workspace, "Zoltan"))
+    assert everything(workspace.root, ["secret caption", f"/{VICTIM}", "Zoltan"]) == []
+    again = begun(sources=[source], caption=CAPTION).go("ingest", "measure", "select")
+    assert again.ledger[VICTIM]["state"] == "forgotten"
+    assert again.named("origins")["05.png"]["sidecar"] == made.named("origins")["05.png"]["sidecar"]
+
+
+def test_a_reference_that_leads_nowhere_goes_too(begun, folder):
+    source = {"path": str(folder), "rights": {"license": "CC0-1.0"}, "originals": "reference"}
+    made = begun(sources=[source], caption=CAPTION).go("ingest", "measure", "select")
+    place = made.run.workspace.original(made.ledger[VICTIM]["sample_id"])
+    (folder / VICTIM).unlink()
+    assert place.is_symlink()
+    forget.forget(made.run.workspace, forget.find(made.run.workspace, "Zoltan"))
+    assert not place.is_symlink()
+
+
+def test_what_is_exported_afterwards_does_not_pass_for_the_revoked_set(go, tmp_path):
+    made = go()
+    digest = made.run.json("trainset")["digest"]
+    export(made.run, Tools(made.run.workspace), format_="imagefolder", to=tmp_path / "before")
+    assert digest in (tmp_path / "before" / "README.md").read_text()
+    forget.forget(made.run.workspace, forget.find(made.run.workspace, "Zoltan"))
+    export(made.run, Tools(made.run.workspace), format_="imagefolder", to=tmp_path / "out")
+    assert digest not in (tmp_path / "out" / "README.md").read_text()
+    assert everything(tmp_path / "out", ["Zoltan", "secret caption"]) == []
 
 
 def test_who_is_not_known_is_told(traces):
