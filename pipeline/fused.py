@@ -7,8 +7,9 @@ whose key is the sample, and which reads nothing else but the extension that the
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel
@@ -34,6 +35,14 @@ class Measurer(Protocol):
         """The values of ADDS for one picture."""
 
 
+class Sample(NamedTuple):
+    """A picture to look at: its id, its file's name, and which measurers need it."""
+
+    id: str
+    name: str
+    needed: tuple[bool, ...]
+
+
 def fingerprint_of(measurer: Measurer, params: BaseModel) -> str:
     """A measurer's fingerprint, which also changes with the versions of the canonical pixels and the proxy."""
     return fingerprint(measurer, params, f"pixels-{imaging.PIXELS_VERSION}, proxy-{imaging.PROXY_VERSION}")
@@ -57,32 +66,21 @@ def measure(
     wanted = requests_of(samples)
     folders = [tools.workspace.table_folder(name_of(one), fingerprint_of(one, params)) for one, params in measurers]
     missing = [set(wanted.values()) - shards.requests(folder, KEY) for folder in folders]
-    todo = [one for one in wanted if any(wanted[one] in lacking for lacking in missing)]
-
-    def look(sample_id: str) -> list[Mapping[str, Any]]:
-        needed = [wanted[sample_id] in lacking for lacking in missing]
-        try:
-            picture = imaging.decode(tools.read(sample_id), name=samples[sample_id])
-        except PictureError as error:
-            return [{"error": str(error)}] * len(measurers)
-        return [
-            _look(one, picture, params) if need else {} for (one, params), need in zip(measurers, needed, strict=True)
-        ]
-
-    with ThreadPoolExecutor(tools.workers) as pool:
-        for part in cut(todo, "measure", tools):
-            made = []
-            for rows in pool.map(look, part):
-                made.append(rows)
-                tools.advance(len(made))
-            for place, (measurer, _) in enumerate(measurers):
-                lacking = [index for index, one in enumerate(part) if wanted[one] in missing[place]]
-                if lacking:
-                    requests = [wanted[part[index]] for index in lacking]
-                    commit(folders[place], measurer, requests, [made[index][place] for index in lacking])
-            for sample_id, rows in zip(part, made, strict=True):
-                for error in dict.fromkeys(row["error"] for row in rows if "error" in row):
-                    warn("measure", sample_id, error)
+    todo = [
+        Sample(one, samples[one], needed)
+        for one in wanted
+        if any(needed := tuple(wanted[one] in lacking for lacking in missing))
+    ]
+    compute = partial(_measured, measurers, tools)
+    for part, made in tools.executor.map(compute, cut(todo, "measure", tools)):
+        for place, (measurer, _) in enumerate(measurers):
+            lacking = [index for index, one in enumerate(part) if one.needed[place]]
+            if lacking:
+                requests = [wanted[part[index].id] for index in lacking]
+                commit(folders[place], measurer, requests, [made[index][str(place)] for index in lacking])
+        for one, rows in zip(part, made, strict=True):
+            for error in dict.fromkeys(row["error"] for row in rows.values() if "error" in row):
+                warn("measure", one.id, error)
     for folder in folders:
         shards.compact(folder)
     note(tools, "measure", computed=len(todo), asked=len(wanted), began=began)
@@ -92,7 +90,28 @@ def measure(
     }
 
 
-def _look(measurer: Measurer, picture: imaging.Canonical, params: BaseModel) -> Mapping[str, Any]:
+def _measured(
+    measurers: Sequence[tuple[Measurer, BaseModel]], tools: Tools, part: Sequence[Sample]
+) -> list[Mapping[str, Any]]:
+    """What each measurer finds on each picture, by the measurer's place."""
+
+    def look(sample: Sample) -> Mapping[str, Any]:
+        places = range(len(measurers))
+        try:
+            picture = imaging.decode(tools.read(sample.id), name=sample.name)
+        except PictureError as error:
+            return {str(place): {"error": str(error)} for place in places}
+        return {str(place): _look(*measurers[place], picture) for place in places if sample.needed[place]}
+
+    made = []
+    with ThreadPoolExecutor(tools.workers) as pool:
+        for found in pool.map(look, part):
+            made.append(found)
+            tools.advance(len(made))
+    return made
+
+
+def _look(measurer: Measurer, params: BaseModel, picture: imaging.Canonical) -> Mapping[str, Any]:
     try:
         return measurer.measure(picture, params)
     except PictureError as error:

@@ -28,7 +28,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel
 
-from pipeline import memory, shards
+from pipeline import execution, memory, shards
 from pipeline.errors import GessoError
 from pipeline.manifest import Row, digest
 from pipeline.shards import Request
@@ -79,6 +79,11 @@ class Tools:
     """Tells how many rows of the shard at hand are done; for stages whose shards take long."""
     say: Callable[[str], None] = lambda text: None  # noqa: ARG005
     stats: list[StageStat] = field(default_factory=list)
+    executor: execution.Executor = execution.LOCAL
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is what a process elsewhere may use: without bars, sentences and records of this one."""
+        return Tools, (self.workspace, self.device, self.dtype, self.workers)
 
     def read(self, sample_id: str) -> bytes:
         """The original bytes of a sample."""
@@ -151,8 +156,8 @@ def ensure(
     have = shards.requests(folder, module.KEY)
     told = {"params": json.dumps(params.model_dump(mode="json"), sort_keys=True), "weights": weights, **header}
     todo = sorted({request: row for request, row in zip(wanted, rows, strict=True) if request not in have}.items())
-    for part in cut(todo, name, tools, shard=shard):
-        made = list(module.run([row for _, row in part], params, tools))
+    compute = partial(_compute, module, params, tools)
+    for part, made in tools.executor.map(compute, cut(todo, name, tools, shard=shard)):
         commit(folder, module, [request for request, _ in part], made, header=told)
         for (request, row), one in zip(part, made, strict=True):
             if error := one.get("error"):
@@ -160,6 +165,12 @@ def ensure(
     shards.compact(folder)
     note(tools, name, computed=len(todo), asked=len(set(wanted)), began=began)
     return Stored(folder, module.KEY, wanted, module.ADDS)
+
+
+def _compute(
+    module: StageModule, params: BaseModel, tools: Tools, part: Sequence[tuple[Request, Row]]
+) -> list[Mapping[str, Any]]:
+    return list(module.run([row for _, row in part], params, tools))
 
 
 def cut(todo: Sequence[Item], name: str, tools: Tools, *, shard: int = SHARD) -> Iterator[Sequence[Item]]:
