@@ -126,7 +126,7 @@ def _listing(source: Source, position: int) -> tuple[Any, dict[str, Mapping[str,
         store, root = fsspec.core.url_to_fs(address(source))
         store.invalidate_cache()
         files = store.find(root, detail=True)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # every store has kinds of its own: no key, no answer, no permission
         raise InputError(
             f"this store cannot be read ({' '.join(str(error).split())})",
             field=f"sources.{position}.path",
@@ -137,7 +137,8 @@ def _listing(source: Source, position: int) -> tuple[Any, dict[str, Mapping[str,
     for path, told in sorted(files.items()):
         name = path.removeprefix(root).strip("/") or PurePosixPath(path).name
         hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
-        if told.get("type", "file") == "file" and not hidden and PurePosixPath(name).name not in ABOUT:
+        folder = path.endswith("/")  # empty objects by which consoles of S3 make folders
+        if told.get("type", "file") == "file" and not folder and not hidden and PurePosixPath(name).name not in ABOUT:
             stamp = next((str(told[key]) for key in STAMPS if told.get(key)), "")
             found[name] = {"path": path, "size": int(told.get("size") or 0), "stamp": stamp}
     if not found:
@@ -154,8 +155,13 @@ def _fetch(store: Any, told: Mapping[str, Any]) -> bytes:  # noqa: ANN401 (fsspe
     most = Limits().max_bytes
     if told["size"] > most:
         raise PictureError("too_many_bytes", f"{told['size']} bytes, at most {most} are allowed")
-    with store.open(told["path"], "rb") as file:
-        data = bytes(file.read(most + 1))
+    try:
+        with store.open(told["path"], "rb") as file:
+            data = bytes(file.read(most + 1))
+    except OSError:
+        raise
+    except Exception as error:  # a kind of the store's own
+        raise PictureError("unreadable", " ".join(str(error).split())) from error
     if len(data) > most:
         raise PictureError("too_many_bytes", f"{len(data)} bytes or more, at most {most} are allowed")
     return data
@@ -176,7 +182,7 @@ def _rows(found: Mapping[str, Row], source: Source, position: int, workspace: Wo
         elif (stem := str(PurePosixPath(name).with_suffix(""))) in stems:
             captions[stem] = row["text"].decode("utf-8-sig", "replace").strip()
         else:  # a text that stands alone is told of like any file that is no picture
-            pictures[name] = {**row, "sample_id": workspace.keep_original(row["text"])}
+            pictures[name] = _lonely(row, workspace)
     masks = {
         str(mask): picture and str(picture)
         for mask, picture in _masks.of(
@@ -203,6 +209,13 @@ def _rows(found: Mapping[str, Row], source: Source, position: int, workspace: Wo
             **describe(_origin(source, name), source, position, missing, None, folder=""),
             "error": f"missing: named in {missing.where}",
         }
+
+
+def _lonely(row: Row, workspace: Workspace) -> Row:
+    try:
+        return {**row, "sample_id": workspace.keep_original(row["text"])}
+    except PictureError as error:
+        return {**row, "error": said(error)}
 
 
 def _origin(source: Source, name: str) -> str:

@@ -1,6 +1,7 @@
 import fsspec
 import pytest
 
+from pipeline import tombstones
 from pipeline.errors import InputError
 from pipeline.manifest import ORIGINS, table_of
 from pipeline.settings import Source
@@ -92,6 +93,13 @@ def test_files_of_this_machine_by_address(tmp_path, workspace):
     (row,) = remote.scan(Source(kind="remote", path=f"file://{tmp_path}/photos"), 0, workspace)
     assert row["error"] is None
     assert row["origin"].endswith("photos/a.png")
+
+
+def test_a_text_that_was_forgotten_stays_away(store, workspace):
+    put(store, {"a.png": "a", "lonely.txt": "alone"})
+    sample_id = scan(store, workspace)["lonely.txt"]["sample_id"]
+    tombstones.add(workspace.root, [tombstones.Tombstone(sample_id, None, None, None, "2026-01-31")])
+    assert scan(store, workspace)["lonely.txt"]["error"].startswith("forgotten: ")
 
 
 @pytest.mark.parametrize("path", ["photos", "https://example.org/a", "simplecache::https://example.org/a"])
