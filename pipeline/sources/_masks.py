@@ -16,6 +16,9 @@ def of(paths: Iterable[Path], root: Path, folder: Path | None) -> dict[Path, Pat
 
     A mask lies below `folder` where its picture lies below `root`; names are compared without their ending.
     """
+    paths = list(paths)
+    if folder is None and not any(_BESIDE.fullmatch(path.stem) for path in paths):
+        return {}
     listed = sorted(paths)
     masks: dict[Path, Path] = {}
     for path in listed:

@@ -7,6 +7,7 @@ there. A mask belongs to a picture, see `_masks`; it is stored as it is and no p
 workspaces that lie within the folder, are none of gesso's business.
 """
 
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,35 +77,42 @@ def scan(
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
     listed = [
-        (path, problem, told.pop(Path(os.path.normpath(path)), None))
+        (path, problem, told.pop(Path(os.path.normpath(path)), None) if told else None)
         for path, problem in [*_listing(root, sidecars), *_masks_outside(source)]
     ]
     masks = _masks.of((path for path, _, _ in listed), root, source.masks)
 
-    def look(path: Path, problem: PictureError | None, beside: _metadata.Told | None) -> tuple[Row, Row | None]:
-        """The file's row, and what it is known by the next time."""
+    def look(
+        path: Path, problem: PictureError | None, beside: _metadata.Told | None, *, read: bool = True
+    ) -> tuple[Row, Row | None] | None:
+        """The file's row, and what it is known by the next time; None where it is to be read first, and not now."""
         try:
             if problem:
                 raise problem
             if path in masks and masks[path] is None:
                 raise PictureError("mask_alone", "a mask, and there is no picture that it belongs to")
-            row = _describe(path, source, position, beside, _caption(path, sidecars))
+            caption = _caption(path, sidecars)
             known = identity(path, root)
             sample_id = before.get(known)
             if sample_id is None or not _is_stored(sample_id, path, workspace, refer=refer):
+                if not read:
+                    return None
                 on_read(path)
                 sample_id = _store(path, workspace, refer=refer)
+            row = _describe(path, source, position, beside, caption)
         except (OSError, PictureError) as error:
             return {**_describe(path, source, position, beside, None), "error": said(error)}, None
         seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
         return {**row, "sample_id": sample_id, "bytes": known[1]}, seen_now
 
-    rows, now = [], []
+    looked = [look(*one, read=False) for one in listed]  # most are as they were, and no work for threads
+    unread = [place for place, found in enumerate(looked) if found is None]
     with ThreadPoolExecutor(READERS) as pool:
-        for place, (row, seen_now) in enumerate(pool.map(look, *zip(*listed, strict=True)) if listed else ()):
+        read = pool.map(lambda place: look(*listed[place]), unread)
+        for place, found in zip(unread, read, strict=True):
             progress(place, len(listed))
-            rows.append(row)
-            now += [seen_now] if seen_now else []
+            looked[place] = found
+    rows, now = [one[0] for one in looked if one], [one[1] for one in looked if one and one[1]]
     progress(len(listed), len(listed))
     _attach(rows, {shown(mask): shown(picture) for mask, picture in masks.items() if picture})
     beside_of = [beside for _, _, beside in listed]
@@ -125,9 +133,8 @@ def files(root: Path, masks: Path | None = None, sidecars: Sequence[str] = SIDEC
 
 def identity(path: Path, root: Path) -> tuple[str, int, int]:
     """What a file is known by while nobody changes it: path below `root`, size in bytes, time of change in ns."""
-    status = path.stat()
-    place = path.relative_to(root) if path.is_relative_to(root) else path
-    return shown(place), status.st_size, status.st_mtime_ns
+    text, status = os.fspath(path), os.stat(path)  # noqa: PTH116 (of 100,000 files a Path takes seconds more)
+    return shown(text.removeprefix(f"{os.fspath(root).rstrip('/')}/")), status.st_size, status.st_mtime_ns
 
 
 def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
@@ -172,7 +179,11 @@ def _memory(root: Path, workspace: Workspace) -> Path:
 def _is_stored(sample_id: str, path: Path, workspace: Workspace, *, refer: bool) -> bool:
     """Whether the bytes of an unchanged file are there as they should be; another that is referred to may change."""
     place = workspace.original(sample_id)
-    return place.exists() and (not place.is_symlink() or (refer and place.readlink() == path.resolve()))
+    try:
+        linked = stat.S_ISLNK(os.lstat(place).st_mode)
+    except OSError:
+        return False
+    return not linked or (refer and place.exists() and place.readlink() == path.resolve())
 
 
 def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:
@@ -189,10 +200,11 @@ def _listing(root: Path, sidecars: Sequence[str]) -> Iterator[tuple[Path, Pictur
     for folder, links, names in _walk(root, failed.append):
         for name in links:
             yield folder / name, PictureError("not_followed", "a link to a folder; name that as a source of its own")
-        pictures = {Path(name).stem for name in names if not name.endswith(tuple(sidecars))}
+        pictures = {_stem(name) for name in names if not name.endswith(tuple(sidecars))}
         for name in names:
-            if name not in ABOUT and not (name.endswith(tuple(sidecars)) and Path(name).stem in pictures):
-                yield folder / name, _problem(folder / name)
+            if name not in ABOUT and not (name.endswith(tuple(sidecars)) and _stem(name) in pictures):
+                path = folder / name
+                yield path, _problem(path)
     for error in failed:
         yield Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})")
 
@@ -213,19 +225,33 @@ def _walk(root: Path, failed: Callable[[OSError], None]) -> Iterator[tuple[Path,
 
 def _problem(path: Path) -> PictureError | None:
     try:
-        regular = stat.S_ISREG(path.stat().st_mode)
+        regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (see identity)
     except OSError as error:
         return PictureError("unreadable", error.strerror or str(error))
     return None if regular else PictureError("unreadable", "a pipe, socket or device")
 
 
 def _caption(path: Path, sidecars: Sequence[str]) -> str | None:
+    folder, name = os.path.split(path)
+    start, own = os.path.join(folder, _stem(name)), os.fspath(path)  # noqa: PTH118 (see identity)
     for suffix in sidecars:
-        beside = path.with_suffix(suffix)
-        if beside != path and beside.is_file():
-            return beside.read_text(encoding="utf-8-sig", errors="replace").strip() or None
+        beside = start + suffix
+        if beside != own and os.path.isfile(beside):  # noqa: PTH113 (see identity)
+            return Path(beside).read_text(encoding="utf-8-sig", errors="replace").strip() or None
     return None
 
 
+def _stem(name: str) -> str:
+    """A file's name without its ending, as `Path.stem` has it."""
+    at = name.rfind(".")
+    return name[:at] if 0 < at < len(name) - 1 else name
+
+
 def _describe(path: Path, source: Source, position: int, told: _metadata.Told | None, sidecar: str | None) -> Row:
-    return describe(shown(path), source, position, told, sidecar, folder=shown(path.absolute().parent.name))
+    return describe(shown(path), source, position, told, sidecar, folder=_folder_of(os.path.dirname(path)))  # noqa: PTH120
+
+
+@functools.lru_cache(maxsize=64)
+def _folder_of(parent: str) -> str:
+    """The name of a folder that files lie in."""
+    return shown(Path(parent).absolute().name)
