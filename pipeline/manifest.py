@@ -70,8 +70,10 @@ def digest(value: object) -> str:
     Raises:
         TypeError: the value holds what JSON does not know.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_CANONICAL(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def logical_digest(table: pa.Table, key: Sequence[str], *, leave_out: Sequence[str] = ()) -> str:
@@ -106,10 +108,10 @@ def join(left: pa.Table, right: pa.Table, key: str = "sample_id") -> pa.Table:
 
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """A table of rows given as mappings; a missing name is null, an extra one an error."""
+    names = frozenset(schema.names)
     for row in rows:
-        extra = set(row) - set(schema.names)
-        if extra:
-            raise ValueError(f"columns that the schema does not have: {sorted(extra)}")
+        if not row.keys() <= names:
+            raise ValueError(f"columns that the schema does not have: {sorted(row.keys() - names)}")
     return pa.table([pa.array([row.get(field.name) for row in rows], field.type) for field in schema], schema=schema)
 
 
