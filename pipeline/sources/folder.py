@@ -237,8 +237,7 @@ def _caption(path: Path, sidecars: Sequence[str]) -> str | None:
     for suffix in sidecars:
         beside = start + suffix
         if beside != own and os.path.isfile(beside):  # noqa: PTH113 (see identity)
-            with open(beside, encoding="utf-8-sig", errors="replace") as file:  # noqa: PTH123 (see identity)
-                return file.read().strip() or None
+            return Path(beside).read_text(encoding="utf-8-sig", errors="replace").strip() or None
     return None
 
 
