@@ -61,6 +61,8 @@ def forget(workspace: Path, what: str, dry_run: bool, look_alikes: bool, yes: bo
         click.confirm("Take them out for good?", abort=True, err=as_json)
     with opened.hold(doing=f"gesso forget {workspace}"):
         told = forgetting.forget(opened, forgetting.find(opened, what, look_alikes=look_alikes))
+    for path in told["files_left"]:
+        click.echo(f"{path} still shows them, and edits of yours may be in it: apply or delete it", err=True)
     click.echo(json.dumps(told) if as_json else f"done, {told['files_changed']} files changed or removed")
 
 

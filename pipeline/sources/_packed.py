@@ -282,7 +282,8 @@ def _rows(path: Path, found: Sequence[Row], source: Source, position: int) -> It
     for row in found:
         name, told, error = row["name"], None, row["error"]
         try:
-            told = _metadata.of_row(json.loads(row["told"]), row["where"]) if row["told"] else None
+            beside = row["told"] if name not in masks else None  # of one key in a shard, they are the picture's
+            told = _metadata.of_row(json.loads(beside), row["where"]) if beside else None
         except InputError as wrong:  # in somebody else's archive, which nobody can mend
             error = f"metadata: {wrong}"
         inside = PurePosixPath(name).parent.name or path.name.partition(".")[0]

@@ -1,6 +1,7 @@
 """Not a step of a run: takes pictures out of a workspace for good, and says what they had reached."""
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -133,7 +134,8 @@ def forget(workspace: Workspace, found: Reached) -> dict[str, Any]:
         captions=found.captions,
         runs=found.seen,
     )
-    return {**told(found), "files_changed": changed}
+    left = [str(path) for path in purge.left(workspace, found.samples)]
+    return {**told(found), "files_changed": changed, "files_left": left}
 
 
 def told(found: Reached) -> dict[str, Any]:
@@ -150,9 +152,16 @@ def told(found: Reached) -> dict[str, Any]:
 
 def _means(named: str, row: Row) -> bool:
     origin = row["origin"]
-    below = bool(named.strip("/. ")) and origin.startswith((named.rstrip("/") + "/", f"{named}#"))
-    same_file = bool(named) and "://" not in named and Path(origin).absolute() == Path(named).absolute()
-    return named in (origin, row["creator"], row["source_url"]) or below or same_file
+    if named in (origin, row["creator"], row["source_url"]):
+        return True
+    if not named.strip("/. "):  # all of a disk is nobody's wish
+        return False
+    if origin.startswith((named.rstrip("/") + "/", f"{named}#")):
+        return True
+    if "://" in named or "://" in origin:
+        return False
+    place, here = (os.path.normpath(Path.cwd() / one) for one in (named, origin))
+    return here == place or here.startswith(f"{place}/")
 
 
 def _measured(workspace: Workspace) -> dict[str, Row]:

@@ -22,7 +22,7 @@ from pipeline.workspace import Workspace, write_bytes, write_table
 KEYS = ("sample_id", "pixel_id", "a", "b", "other_id")
 """Columns by which rows are about a picture."""
 FOLDERS = ("tables", "cache", "runs", "trainsets", "trainings", "tunings")
-REPORTS = ("report.html", "report.json", "thumbs")
+REPORTS = ("*.html", "report.json", "thumbs/*")
 TEXTS = (".json", ".jsonl", ".txt", ".md", ".yaml", ".csv")
 GONE = "[forgotten]"
 LEDGER_SAYS = {"state": "forgotten", "stage": "ingest", "reason": "forgotten"}
@@ -49,14 +49,21 @@ def purge(
         for path in sorted((workspace.root / folder).rglob("*.parquet")):
             changed += _table(path, workspace, ids, samples, origins, captions)
     for run in sorted(runs):
-        for name in REPORTS:
-            for path in [workspace.runs / run / name, *(workspace.runs / run / name).glob("*")]:
-                changed += _unlink(path)
+        for path in [one for pattern in REPORTS for one in (workspace.runs / run).glob(pattern)]:
+            changed += _unlink(path)
     for path in _texts(workspace):
         changed += _text(path, origins)
     for path in sorted(workspace.decisions.rglob("*")):
         changed += _decisions(path, workspace, {*samples, *pixels}, origins)
+    for path in _asked(workspace):
+        changed += _review(path, samples)
     return changed
+
+
+def left(workspace: Workspace, samples: Collection[str]) -> list[Path]:
+    """Workbooks for review in the workspace that still show pictures: edits of others may stand in them."""
+    books = [path for path in _asked(workspace) if path.suffix == ".xlsx"]
+    return [path for path in books if any(row in _said(path, path.read_bytes()) for row in _rows_of(samples))]
 
 
 def _table(
@@ -189,6 +196,43 @@ def _emptied(line: bytes, path: Path, workspace: Workspace) -> list[bytes]:
         return []
     kept = ("pixel_id", "reviewer", "at", "batch", "batch_size", "undo", "read")
     return [json.dumps({**dict.fromkeys(told), **{name: told[name] for name in kept if name in told}}).encode()]
+
+
+def _asked(workspace: Workspace) -> list[Path]:
+    """What was written for reviewers where `gesso review export` writes it if nobody says where."""
+    files = [path for path in workspace.root.iterdir() if path.suffix in (".csv", ".tsv", ".html", ".xlsx")]
+    return sorted([*files, *workspace.root.glob("*_thumbnails/*")])
+
+
+def _rows_of(samples: Collection[str]) -> list[bytes]:
+    """How pictures are called in files for reviewers, see `review.rows`."""
+    return [f"s-{one[:16]}".encode() for one in samples]
+
+
+def _review(path: Path, samples: Collection[str]) -> int:
+    """Take pictures out of a file for reviewers: their rows of a text, a page as a whole, of thumbnails theirs."""
+    named = _rows_of(samples)
+    if path.parent.name.endswith("_thumbnails"):
+        return _unlink(path) if path.stem.encode() in named else 0
+    data = path.read_bytes()
+    if path.suffix == ".xlsx" or not any(one in data for one in named):
+        return 0
+    if path.suffix == ".html":
+        return _unlink(path)
+    write_bytes(path, b"".join(record for record in _records(data) if not any(one in record for one in named)))
+    return 1
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    """The records of a CSV or TSV as they stand: lines, or several of them between quotes."""
+    lines, quotes = list[bytes](), 0
+    for line in data.splitlines(keepends=True):
+        lines.append(line)
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            yield b"".join(lines)
+            lines = []
+    yield b"".join(lines)
 
 
 def _unlink(path: Path) -> int:

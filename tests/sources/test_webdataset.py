@@ -54,6 +54,17 @@ def test_what_has_a_key_in_common_belongs_together(tmp_path):
     }
 
 
+def test_what_is_told_of_a_picture_is_not_told_of_its_mask(tmp_path):
+    told = {"license": "MIT", "gesso_also": json.dumps([{"license": "CC0-1.0"}])}
+    shard(tmp_path / "0.tar", {"1.png": b"one", "1.mask.png": b"mask", "1.json": json.dumps(told).encode()})
+    rows = webdataset.scan(Source(kind="webdataset", path=tmp_path), 0, Workspace.create(tmp_path / "w"))
+    assert {row["origin"].removeprefix(f"{tmp_path}/0.tar/"): row["license"] for row in rows} == {
+        "1.png": "MIT",
+        "1.png#2": "CC0-1.0",
+        "1.mask.png": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "key"), [("a.jpg", "a"), ("d.1/a.b.jpg", "d.1/a"), (".hidden", ".hidden"), ("", ""), ("a", "a")]
 )

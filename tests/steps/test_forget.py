@@ -156,6 +156,17 @@ def test_killed_half_way_it_goes_on_when_asked_again(traces, monkeypatch):
     assert [one for one in everything(workspace.root, words) if "resaved" not in one[1]] == []
 
 
+def test_a_folder_may_be_named_as_people_do(traces, folder, monkeypatch, tmp_path):
+    made, _ = traces
+    everyone = {row["sample_id"] for row in made.run.rows("origins") if row["sample_id"]}
+    monkeypatch.chdir(tmp_path)
+    for named in ("pictures", "./pictures/", "pictures/../pictures"):
+        assert set(forget.find(made.run.workspace, named).samples) == everyone
+    for named in ("pict", ".", "/", "pictures/03"):
+        with pytest.raises(InputError, match="no run of this workspace knows"):
+            forget.find(made.run.workspace, named)
+
+
 def white(path):
     Image.new("L", (64, 64), 255).save(path)
     return path

@@ -1,12 +1,13 @@
 """Each kind of file; that nothing is left of a whole workspace is tried in test_forget.py."""
 
 import json
+import zipfile
 
 import pyarrow as pa
 import pytest
 
 from pipeline.manifest import read_table
-from pipeline.steps.purge import purge
+from pipeline.steps.purge import left, purge
 from pipeline.workspace import Workspace, write_table
 
 
@@ -91,3 +92,40 @@ def test_decisions_keep_their_place_and_say_nothing(workspace):
     assert json.loads(lines[0]) == {**line, "caption": None, "note": None}
     assert lines[1] == other
     assert (workspace.decisions / "drafts" / "ann.jsonl").read_text() == ""
+
+
+ONE, OTHER = "1" * 64, "2" * 64
+SHEET = (
+    "\ufeffid,file,caption\r\n"
+    f's-{ONE[:16]},x/a.png,"two lines,\r\nof ""its"" own"\r\n'
+    f's-{OTHER[:16]},x/a.png.copy,"an edit,\nnot applied yet"\r\n'
+)
+
+
+def test_of_files_for_reviewers_rows_pages_and_thumbnails_go_and_edits_stay(workspace):
+    """They lie in the workspace, where `gesso review export` writes them if nobody says where."""
+    root = workspace.root
+    (root / "review_thumbnails").mkdir()
+    for one in (ONE, OTHER):
+        (root / "review_thumbnails" / f"s-{one[:16]}.jpg").write_bytes(b"picture")
+        (root / f"{one[0]}.html").write_text(f"<td>s-{one[:16]}")
+        with zipfile.ZipFile(root / f"{one[0]}.xlsx", "w") as book:
+            book.writestr("sheet.xml", f"<v>s-{one[:16]}</v>")
+    (root / "review.anna.csv").write_bytes(SHEET.encode())
+    assert go(workspace, samples={ONE}) == 3
+    first, _, last = SHEET.partition(f"s-{ONE[:16]}")
+    assert (root / "review.anna.csv").read_bytes().decode() == first + last[last.index("s-") :]
+    assert [path.name for path in sorted((root / "review_thumbnails").iterdir())] == [f"s-{OTHER[:16]}.jpg"]
+    assert [path.name for path in sorted(root.glob("*.html"))] == ["2.html"]
+    assert left(workspace, {ONE}) == [root / "1.xlsx"]
+    assert go(workspace, samples={ONE}) == 0
+
+
+def test_every_page_of_a_run_goes(workspace):
+    folder = workspace.runs / "r"
+    (folder / "thumbs").mkdir(parents=True)
+    for name in ("report.html", "variety.html", "what-if.html", "report.json", "thumbs/a.jpg"):
+        (folder / name).write_text("picture")
+    (folder / "outcome.json").write_text("{}")
+    assert go(workspace) == 5
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["outcome.json"]
