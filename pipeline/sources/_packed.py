@@ -22,7 +22,7 @@ from pipeline.sources import _masks, _metadata
 from pipeline.sources._rows import describe, further, shown
 from pipeline.workspace import Workspace, write_table
 
-VERSION = 2
+VERSION = 3
 """Raised when the same container is found to hold something else."""
 AT_ONCE = 8
 """Members that are stored at a time: each waits for the disk to have it."""
@@ -76,7 +76,8 @@ Stem = Callable[[str], str]
 
 def plain_stem(name: str) -> str:
     """A name without its ending."""
-    return str(PurePosixPath(name).with_suffix("")) if name else name
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.name else name
 
 
 def scan(
@@ -200,10 +201,14 @@ def _checked(members: Iterator[Member], names: set[str]) -> Iterator[Member]:
         hidden = any(part.startswith(".") and part != ".." for part in parts) or "__MACOSX" in parts
         if hidden and not member.problem and unsafe(member.name) is None:
             continue
-        name, problem = member.name, member.problem or (unsafe(member.name) if member.name else None)
+        name, problem = shown(member.name), member.problem or (unsafe(member.name) if member.name else None)
+        if name and not problem:
+            name = str(PurePosixPath(name))  # tar writes ./a.png
         if name in names:
             problem = problem or PictureError("name_taken", "an earlier entry has this name")
             name = f"{name} (entry {number})"
+        while name in names:
+            name += "'"
         if problem is None and (kind := _nested(member.data or b"")):
             problem = PictureError("nested_archive", f"a {kind} archive within one; unpack it first")
         names.add(name)
@@ -219,6 +224,8 @@ def unsafe(name: str) -> PictureError | None:
         return PictureError("unsafe_name", "an absolute path")
     if ".." in parts:
         return PictureError("unsafe_name", "it leads out of its folder")
+    if not PurePosixPath(name).name:
+        return PictureError("unsafe_name", "it names a folder")
     return None
 
 
@@ -266,7 +273,8 @@ def _beside(
 
 
 def _origin(path: Path, row: Row) -> str:
-    return shown(path / row["name"]) if row["name"] else shown(path)
+    # not by joining paths: of an absolute name nothing would say in which container it stands
+    return f"{shown(path)}/{row['name']}" if row["name"] else shown(path)
 
 
 def _masks_of(found: Sequence[Row]) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ import io
 import ipaddress
 import socket
 import ssl
+import string
 import time
 import urllib.parse
 from collections.abc import Collection, Mapping
@@ -73,7 +74,8 @@ def fetch(url: str, caps: Caps) -> Fetched:
                 place = told.getheader("Location")
                 if told.status not in MOVED or not place:
                     return Fetched(_body(told, caps), url)
-                url = urllib.parse.urljoin(url, place)
+                # as it was sent: what is no ASCII there is mostly UTF-8
+                url = urllib.parse.urljoin(url, urllib.parse.quote(place.encode("latin-1"), safe=string.punctuation))
         except TimeoutError as error:
             raise FetchError("timeout", f"more than {caps.seconds:g} s", again=True) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -109,7 +111,7 @@ def _checked(url: str) -> urllib.parse.SplitResult:
         raise FetchError("unsafe_address", _words(error)) from error
     if parts.scheme not in SCHEMES:
         raise FetchError("unsafe_address", f"only http and https are fetched, not {parts.scheme or 'a bare name'}")
-    if not parts.hostname or port == 0 or parts.username is not None or not url.isprintable() or " " in url:
+    if not parts.hostname or port == 0 or parts.username is not None or not url.isprintable() or " " in parts.netloc:
         raise FetchError("unsafe_address", "no host, or a name and password, or what no address has")
     return parts
 

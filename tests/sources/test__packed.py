@@ -110,6 +110,31 @@ def test_hidden_ones_are_left_alone_and_names_are_taken_once(scan):
     assert rows["a.png (entry 4)"]["error"] == "name_taken: an earlier entry has this name"
 
 
+def test_names_that_mean_the_same_place_are_one(scan):
+    """tar writes ./a.png where it was told to pack a folder."""
+    rows = scan(
+        Member("./a.png", b"a"),
+        Member("./a.txt", b"a cat"),
+        Member("./a-masklabel.png", b"mask"),
+        Member("b//c.png", b"c"),
+        Member("b/./c.png", b"other"),
+    )
+    assert set(rows) == {"a.png", "a-masklabel.png", "b/c.png", "b/c.png (entry 5)"}
+    assert (rows["a.png"]["sidecar"], rows["a.png"]["mask"]) == ("a cat", rows["a-masklabel.png"]["sample_id"])
+    assert rows["b/c.png (entry 5)"]["error"].startswith("name_taken: ")
+
+
+def test_no_names_make_two_rows_one_or_end_the_reading(scan):
+    members = ["a (entry 3)", "a", "a", ".", "./", "..", "a/..", "\udcff.png", "\udcff.txt", "/a", "//a", "b" * 5000]
+    rows = scan(*(Member(name, str(number).encode()) for number, name in enumerate(members)))
+    assert len(rows) == len(members) - 1  # one is a caption
+    assert rows["\\xff.png"]["sidecar"] == "8"
+
+
+def test_a_name_from_the_root_is_told_as_one_of_its_container(scan):
+    assert [row["origin"] for row in scan(Member("/etc/a.png", b"a")).values()] == [f"{scan.container}//etc/a.png"]
+
+
 def test_archives_within_are_refused(scan):
     import gzip
     import io

@@ -30,6 +30,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send(body=b"picture")
             case "there":
                 self.send(302, Location="/picture")
+            case "elsewhere":
+                self.send(302, Location="/a picture/\u00f1.png".encode().decode("latin-1"))
+            case "a%20picture/%C3%B1.png":
+                self.send(body=b"with a space")
             case "round":
                 self.send(302, Location="/round")
             case "inside":
@@ -98,6 +102,13 @@ def test_what_is_there_comes_with_its_last_address(get, server):
     assert get("picture?a=b c".replace(" ", "%20")).data == b"picture"
     came = get("there")
     assert (came.data, came.url) == (b"picture", f"http://{server}/picture")
+
+
+def test_spaces_and_other_letters_of_an_address_are_sent_as_servers_want_them(get, server):
+    """Lists have them as people see them, and so has what servers redirect to."""
+    for path in ("a picture/\u00f1.png", "a%20picture/%C3%B1.png", "elsewhere"):
+        assert get(path).data == b"with a space"
+    assert get("elsewhere").url == f"http://{server}/a%20picture/%C3%B1.png"
 
 
 def test_private_addresses_are_refused_unless_allowed_by_name_and_port(server):
