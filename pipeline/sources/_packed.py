@@ -19,6 +19,7 @@ from pipeline.errors import InputError, PictureError
 from pipeline.manifest import Row, digest, read_table
 from pipeline.settings import Source
 from pipeline.sources import _masks, _metadata
+from pipeline.sources._names import nested, unsafe
 from pipeline.sources._rows import describe, further, shown
 from pipeline.workspace import Workspace, write_table
 
@@ -30,17 +31,6 @@ SIDECARS = (".txt", ".caption")
 LONGEST_TEXT = 2**20
 """Bytes of the longest caption; what is longer is no caption."""
 LONGEST_METADATA = 64 * 2**20
-NESTED = {
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"7z\xbc\xaf": "7-Zip",
-    b"Rar!": "RAR",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-}
-"""What archives begin with."""
 FOUND = pa.schema(
     [
         ("name", pa.string()),
@@ -209,30 +199,10 @@ def _checked(members: Iterator[Member], names: set[str]) -> Iterator[Member]:
             name = f"{name} (entry {number})"
         while name in names:
             name += "'"
-        if problem is None and (kind := _nested(member.data or b"")):
+        if problem is None and (kind := nested(member.data or b"")):
             problem = PictureError("nested_archive", f"a {kind} archive within one; unpack it first")
         names.add(name)
         yield Member(name, None if problem else member.data, problem, member.told, member.share)
-
-
-def unsafe(name: str) -> PictureError | None:
-    """What is wrong with a name that leads, or could lead, out of where it lies."""
-    if "\0" in name:
-        return PictureError("unsafe_name", "it has a zero byte")
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or parts[0].endswith(":"):
-        return PictureError("unsafe_name", "an absolute path")
-    if ".." in parts:
-        return PictureError("unsafe_name", "it leads out of its folder")
-    if not PurePosixPath(name).name:
-        return PictureError("unsafe_name", "it names a folder")
-    return None
-
-
-def _nested(data: bytes) -> str | None:
-    if data[257:262] == b"ustar":
-        return "tar"
-    return next((kind for magic, kind in NESTED.items() if data.startswith(magic)), None)
 
 
 def _keep(member: Member, workspace: Workspace) -> Row:
@@ -272,8 +242,7 @@ def _beside(
     return found, lonely
 
 
-def _origin(path: Path, row: Row) -> str:
-    # not by joining paths: of an absolute name nothing would say in which container it stands
+def _origin(path: Path, row: Row) -> str:  # paths are not joined: an absolute name would leave the container out
     return f"{shown(path)}/{row['name']}" if row["name"] else shown(path)
 
 
@@ -290,8 +259,8 @@ def _rows(path: Path, found: Sequence[Row], source: Source, position: int) -> It
     for row in found:
         name, told, error = row["name"], None, row["error"]
         try:
-            beside = row["told"] if name not in masks else None  # of one key in a shard, they are the picture's
-            told = _metadata.of_row(json.loads(beside), row["where"]) if beside else None
+            if row["told"] and name not in masks:  # of one key in a shard, it is told of the picture
+                told = _metadata.of_row(json.loads(row["told"]), row["where"])
         except InputError as wrong:  # in somebody else's archive, which nobody can mend
             error = f"metadata: {wrong}"
         inside = PurePosixPath(name).parent.name or path.name.partition(".")[0]
