@@ -1,16 +1,21 @@
-"""How light or dark a picture is, from the histogram of its luma (Rec. 601) on the proxy.
+"""How light or dark a picture is, from the histogram of its luma (Rec. 601) on the proxy, and how far it ranges.
+
+A small thing on a plain ground, or one of the ground's lightness in another colour, adds nothing to the contrast of
+luma, but is plain to see. So the range is that of the channel that has most, and leaves a hundredth out on either end.
 
 The two percentiles are those of cleanvision's rules, which call a picture dark where the 99th percentile is below 0.32
 and over-exposed where the 5th is above 0.95.
 """
 
+import cv2
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical
 
-VERSION = 2
+VERSION = 3
 ADDS = pa.schema(
     [
         pa.field(
@@ -26,13 +31,21 @@ ADDS = pa.schema(
         pa.field(
             "exposure__contrast",
             pa.float32(),
-            metadata={b"description": b"95th less 5th percentile of luma, 0 to 1; below 0.1 the picture is dull"},
+            metadata={b"description": b"95th less 5th percentile of luma, 0 to 1"},
+        ),
+        pa.field(
+            "exposure__range",
+            pa.float32(),
+            metadata={
+                b"description": b"99th less 1st percentile of the channel that ranges farthest, 0 to 1; below 0.1 the "
+                b"picture is dull"
+            },
         ),
         pa.field("exposure__dark", pa.float32(), metadata={b"description": b"share of nearly black pixels, 0 to 1"}),
         pa.field("exposure__bright", pa.float32(), metadata={b"description": b"share of nearly white pixels, 0 to 1"}),
     ]
 )
-LIMITS = {"exposure__p99": {"min": 0.32}, "exposure__p5": {"max": 0.95}, "exposure__contrast": {"min": 0.1}}
+LIMITS = {"exposure__p99": {"min": 0.32}, "exposure__p5": {"max": 0.95}, "exposure__range": {"min": 0.1}}
 
 _LEVELS = np.arange(256) / 255
 
@@ -45,7 +58,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
-    """Percentiles, contrast, and shares of nearly black and nearly white pixels."""
+    """Percentiles, contrast, range, and shares of nearly black and nearly white pixels."""
     below = np.cumsum(picture.histogram, dtype=np.float64)
     below /= below[-1]
     p5, p95, p99 = (np.searchsorted(below, (0.05, 0.95, 0.99)) / 255).tolist()
@@ -53,6 +66,14 @@ def measure(picture: Canonical, params: Params) -> dict[str, float]:
         "exposure__p99": p99,
         "exposure__p5": p5,
         "exposure__contrast": p95 - p5,
+        "exposure__range": max(_range(channel) for channel in cv2.split(picture.dots)),
         "exposure__dark": float(below[np.searchsorted(_LEVELS, params.black, "right") - 1]),
         "exposure__bright": float(1 - below[np.searchsorted(_LEVELS, params.white) - 1]) if params.white > 0 else 1.0,
     }
+
+
+def _range(channel: NDArray[np.uint8]) -> float:
+    """Of a channel's levels, 0 to 1."""
+    below = np.cumsum(cv2.calcHist([channel], [0], None, [256], [0, 256]), dtype=np.float64)
+    first, last = (np.searchsorted(below, (0.01 * below[-1], 0.99 * below[-1]))).tolist()
+    return float(last - first) / 255

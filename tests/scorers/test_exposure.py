@@ -63,3 +63,20 @@ def test_the_shares_follow_their_limits():
     assert measure(half, white=0.35)["exposure__bright"] == 0.5
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         exposure.Params(black=2)
+
+
+def test_the_range_is_numpys_of_the_liveliest_channel():
+    rng = np.random.default_rng(1)
+    pixels = np.stack([rng.integers(90, 90 + spread, (256, 256)) for spread in (20, 120, 60)], axis=2).astype(np.uint8)
+    expected = np.ptp(np.percentile(pixels[..., 1], (1, 99))) / 255
+    assert measure(pixels)["exposure__range"] == pytest.approx(expected, abs=0.01)
+
+
+def test_a_thing_of_the_grounds_lightness_is_no_dull_picture_but_a_faint_one_is():
+    least = exposure.LIMITS["exposure__range"]["min"]
+    ground = np.full((256, 256, 3), (128, 128, 128), np.uint8)
+    ground[96:160, 96:160] = (200, 100, 108)  # a sixteenth of the picture, and of the same luma
+    shown = measure(ground)
+    assert shown["exposure__contrast"] < 0.1 < least + 0.1 < shown["exposure__range"]
+    assert measure((ground * 0.08 + 128 * 0.92).astype(np.uint8))["exposure__range"] < least
+    assert measure(np.full((9, 9, 3), 77, np.uint8))["exposure__range"] == 0

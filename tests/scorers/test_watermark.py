@@ -70,3 +70,25 @@ def test_an_opacity_at_the_edge_of_two_bins_is_in_one_of_them(step):
     found = measured(np.broadcast_to(bars[None, :, None], (512, 512, 3)), spread=0)
     assert found["watermark__strength"] > LIMIT
     assert found["watermark__opacity"] == pytest.approx(step / 100, abs=0.021)
+
+
+def test_the_grain_of_a_bright_grey_wall_is_no_mark():
+    rng = np.random.default_rng(5)
+    light = np.linspace(150, 205, 512)[None, :] * np.ones((512, 1))  # from one side, as by a window
+    for sigma in (3, 6, 10):
+        grain = cv2.GaussianBlur(rng.normal(0, 6 * sigma, (512, 512)), (0, 0), 1.5)
+        wall = np.clip(light + grain, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+        assert measured(wall)["watermark__strength"] <= LIMIT
+
+
+def test_a_shadow_over_two_grounds_is_no_mark_but_strokes_as_dark_are():
+    ground = np.full((512, 512, 3), (190, 160, 120), np.uint8)
+    ground[256:] = (120, 170, 200)
+    shadow, strokes = np.zeros((512, 512)), np.zeros((512, 512))
+    cv2.circle(shadow, (256, 256), 150, 1, -1)
+    for left in range(60, 450, 50):
+        cv2.line(strokes, (left, 60), (left + 20, 450), 1, 9)
+    shadowed, marked_so = ((ground * (1 - 0.4 * one[..., None])).astype(np.uint8) for one in (shadow, strokes))
+    assert measured(shadowed)["watermark__strength"] <= LIMIT
+    assert measured(marked_so)["watermark__strength"] > LIMIT
+    assert measured(marked_so)["watermark__opacity"] == pytest.approx(0.4, abs=0.03)
