@@ -58,3 +58,16 @@ def test_drawn_pictures_and_stripes_along_one_axis_have_none():
 @pytest.mark.parametrize("shape", [(1, 1), (23, 400), (400, 8), (24, 24), (127, 129)])
 def test_pictures_of_any_size_are_measured(shape):
     assert 0 <= score(stored(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))) < 1
+
+
+def test_blocks_of_plain_drawings_show_where_their_edges_are():
+    drawn = [picture(seed, side=512).pixels for seed in range(100, 120)]
+    assert sum(score(jpeg(one, 4)) > LIMIT for one in drawn) >= 18
+    assert sum(score(stored(one)) > LIMIT for one in drawn) <= 1
+
+
+def test_steps_that_nobody_sees_are_no_blocks():
+    ground = np.full((512, 512, 3), 120, np.uint8)
+    for levels, shown in ((3, False), (12, True)):
+        blocks = ((np.add.outer(np.arange(512) // 8, np.arange(512) // 8) % 2) * levels).astype(np.uint8)
+        assert (score(stored(ground + blocks[..., None])) > LIMIT) is shown
