@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical, Pixels
 
-VERSION = 2
+VERSION = 3
 ADDS = pa.schema(
     [
         pa.field(
@@ -28,6 +28,8 @@ LIMITS = {"borders__share": {"max": 0.02}}
 
 _STEP = 24
 """Levels by which what lies behind a bar differs from it."""
+_EXACT, _FAINT = 3, 6
+"""Levels from black or white of a bar that need differ by few levels from what lies behind: a white page, a night sky."""
 _ACROSS = 0.72
 """Share of the bar's length along which it differs."""
 _SHARP = 2
@@ -75,14 +77,21 @@ def _bar(pixels: Pixels, tolerance: int) -> int:
         return 0
     red, green, blue = cv2.split(cv2.absdiff(half, np.array([*np.floor(shade), 0], np.float64)))
     apart = cv2.max(cv2.max(red, green), blue)
-    mixed, other = (apart > tolerance).mean(axis=1) > _SPECKS, (apart > _STEP).mean(axis=1)
+    mixed = (apart > tolerance).mean(axis=1) > _SPECKS
+    height = _end(apart, mixed, _STEP)
+    if not height and (shade.max() <= _EXACT or shade.min() >= 255 - _EXACT):
+        height = _end(apart, mixed, _FAINT)
+    pure = shade.max() <= _PURE or shade.min() >= 255 - _PURE
+    return height if pure or (height and pixels[height].std(axis=0).max() > tolerance) else 0
+
+
+def _end(apart: NDArray[np.uint8], mixed: NDArray[np.bool_], step: int) -> int:
+    """The line at which a bar ends at a straight step of so many levels, 0 where it does not."""
+    other = (apart > step).mean(axis=1)
     if not other.max(initial=0) >= _ACROSS:
         return 0
     height = int((other >= _ACROSS).argmax())
-    if height - mixed.argmax() > _SOFT or other[max(0, height - _SHARP)] > _ACROSS / 3:
-        return 0
-    pure = shade.max() <= _PURE or shade.min() >= 255 - _PURE
-    return height if pure or pixels[height].std(axis=0).max() > tolerance else 0
+    return 0 if height - mixed.argmax() > _SOFT or other[max(0, height - _SHARP)] > _ACROSS / 3 else height
 
 
 def _shade(line: Pixels) -> NDArray[np.float64]:

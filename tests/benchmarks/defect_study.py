@@ -7,7 +7,7 @@ longest side brought to 1024 px. *Recall* is the share of planted pictures that 
 default limit; *precision* the share of planted ones among all that it refuses of the good and the planted pictures. The
 bar is 0.9 for each on drawn pictures. `refused_photos` is the share of good photographs, as they are, that any default
 limit refuses, and which (bar: at most 0.02); `--flawed` names those that are no good ones, such as photographs with
-bars.
+bars, and `flawed` tells what refuses each.
 """
 
 import argparse
@@ -174,6 +174,11 @@ def main() -> None:
     fine = [path for path in paths if f"{path.parent.name}/{path.name}" not in asked.flawed]
     whole = [decode(path.read_bytes()) for path in fine]
     photos = study([shrink(one.pixels, SIDE) for one in whole]) if whole else {}
+    flawed = {
+        f"{path.parent.name}/{path.name}": sorted(refusals(decode(path.read_bytes())))
+        for path in paths
+        if path not in fine
+    }
     refused = {
         f"{path.parent.name}/{path.name}": sorted(column for out in columns.values() for column in out)
         for path, columns in zip(fine, map(refusals, whole), strict=True)
@@ -192,6 +197,7 @@ def main() -> None:
         "photos": photos,
         "pictures": {"drawn": asked.drawn, "photos": len(fine), "flawed": len(paths) - len(fine)},
         "refused": refused,
+        "flawed": flawed,
         "versions": {name: metadata.version(name) for name in ("gesso", "numpy", "opencv-python-headless")},
     }
     line = json.dumps(found)

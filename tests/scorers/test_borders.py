@@ -88,3 +88,20 @@ def test_one_dark_edge_is_no_pair_of_bars():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 60), (60, 2), (5, 5)])
 def test_pictures_of_any_size_are_measured(shape):
     assert share(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)) == 0
+
+
+@pytest.mark.parametrize("pure", [0, 255])
+def test_a_frame_shows_around_what_is_nearly_as_white_or_black(pure):
+    for seed in range(3):
+        high_key = (np.abs(pure - 8) - (busy(seed=seed) // 16).astype(int) * (1 if pure else -1)).astype(np.uint8)
+        image = framed(high_key, 24, 24, (pure,) * 3)
+        assert share(image) == pytest.approx(1 - high_key[..., 0].size / image[..., 0].size, abs=0.03)
+
+
+def test_burnt_out_ground_around_a_subject_is_no_bar():
+    for seed in range(5):
+        photo = busy(seed=seed).astype(float)
+        rows = np.abs(np.linspace(-1, 1, len(photo)))[:, None, None]
+        burnt = np.clip(photo + 500 * np.clip(rows - 0.4, 0, None), 0, 255).astype(np.uint8)
+        assert (burnt[:4] == 255).all()
+        assert share(burnt) == 0
