@@ -64,6 +64,15 @@ class Canonical:
         return dots
 
     @cached_property
+    def levels(self) -> NDArray[np.float64]:
+        """Of red, green and blue of `dots`, the share of pixels of at most each level, 3 x 256, 0 to 1; read-only."""
+        counts = [cv2.calcHist([self.dots], [channel], None, [256], [0, 256]).ravel() for channel in range(3)]
+        levels = np.cumsum(counts, axis=1, dtype=np.float64)
+        levels /= levels[:, -1:]
+        levels.flags.writeable = False
+        return levels
+
+    @cached_property
     def crops(self) -> NDArray[np.uint8]:
         """Luma of up to nine crops of the full pixels, count x height x width; read-only.
 
@@ -72,7 +81,9 @@ class Canonical:
         """
         (rows, high), (columns, wide) = (_starts(side) for side in self.pixels.shape[:2])
         parts = [self.pixels[top : top + high, left : left + wide] for top in rows for left in columns]
-        crops = np.stack([np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8) for part in parts])
+        crops = np.empty((len(parts), high, wide), np.uint8)
+        for crop, part in zip(crops, parts, strict=True):
+            cv2.cvtColor(part, cv2.COLOR_RGB2GRAY, crop)
         crops.flags.writeable = False
         return crops
 

@@ -29,7 +29,7 @@ LIMITS = {"borders__share": {"max": 0.02}}
 _STEP = 24
 """Levels by which what lies behind a bar differs from it."""
 _EXACT, _FAINT = 3, 6
-"""Levels from black or white of a bar that need differ by few levels from what lies behind: a white page, a night sky."""
+"""Levels from black or white within which a bar may differ by as few levels: around a white page, a night sky."""
 _ACROSS = 0.72
 """Share of the bar's length along which it differs."""
 _SHARP = 2

@@ -7,7 +7,6 @@ The two percentiles are those of cleanvision's rules, which call a picture dark 
 and over-exposed where the 5th is above 0.95.
 """
 
-import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -66,14 +65,13 @@ def measure(picture: Canonical, params: Params) -> dict[str, float]:
         "exposure__p99": p99,
         "exposure__p5": p5,
         "exposure__contrast": p95 - p5,
-        "exposure__range": max(_range(channel) for channel in cv2.split(picture.dots)),
+        "exposure__range": max(_range(one) for one in picture.levels),
         "exposure__dark": float(below[np.searchsorted(_LEVELS, params.black, "right") - 1]),
         "exposure__bright": float(1 - below[np.searchsorted(_LEVELS, params.white) - 1]) if params.white > 0 else 1.0,
     }
 
 
-def _range(channel: NDArray[np.uint8]) -> float:
-    """Of a channel's levels, 0 to 1."""
-    below = np.cumsum(cv2.calcHist([channel], [0], None, [256], [0, 256]), dtype=np.float64)
-    first, last = (np.searchsorted(below, (0.01 * below[-1], 0.99 * below[-1]))).tolist()
+def _range(below: NDArray[np.float64]) -> float:
+    """Of a channel, of whose levels the shares of pixels are given, 0 to 1."""
+    first, last = np.searchsorted(below, (0.01, 0.99)).tolist()
     return float(last - first) / 255

@@ -70,13 +70,15 @@ def _strokes(lines: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64]
     """Line, first and last pixel and colour (4 bits a channel) of every stroke."""
     high, wide = lines.shape[:2]
     steps = cv2.absdiff(lines[:, 1:], lines[:, :-1]).view(np.uint32)[..., 0]
-    flat = np.zeros((high, wide + 1), np.int8)
-    flat[:, 1:-1] = steps & _NOT_FLAT == 0
-    change = np.diff(flat.ravel(), prepend=0)
-    row, first = np.divmod(np.flatnonzero(change == 1) - 1, wide + 1)
-    last = (np.flatnonzero(change == -1) - 1) % (wide + 1)
-    size = last - first + 1
-    keep = (size >= _SHORTEST) & (size <= _LONGEST) & (first >= _BESIDE) & (last < wide - _BESIDE)
+    flat = np.zeros((high, wide + 1), bool)
+    np.equal(steps & _NOT_FLAT, 0, out=flat[:, 1:-1])
+    runs = flat.ravel()
+    changes = np.flatnonzero(runs[1:] != runs[:-1])  # every line begins and ends without, so they come in pairs
+    size = changes[1::2] - changes[::2] + 1
+    right = (size >= _SHORTEST) & (size <= _LONGEST)
+    row, first = np.divmod(changes[::2][right], wide + 1)
+    last = first + size[right] - 1
+    keep = (first >= _BESIDE) & (last < wide - _BESIDE)
     row, first, last = row[keep], first[keep], last[keep]
     inside, before, after = (
         lines[row, place].astype(np.int16) for place in ((first + last) // 2, first - _BESIDE, last + _BESIDE)

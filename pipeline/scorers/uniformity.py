@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from pipeline.imaging import Canonical
 
-VERSION = 1
+VERSION = 2
 ADDS = pa.schema(
     [
         pa.field(
@@ -33,7 +33,6 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
 def measure(picture: Canonical, params: Params) -> dict[str, float]:
     """The share of pixels within the tolerance in every channel."""
-    pixels = picture.dots.reshape(-1, 3)
-    middle = np.median(pixels, axis=0)
+    middle = np.array([np.searchsorted(below, 0.5) for below in picture.levels], np.float64)
     within = cv2.inRange(picture.dots, middle - params.tolerance, middle + params.tolerance)
     return {"uniformity__share": cv2.countNonZero(within) / within.size}
