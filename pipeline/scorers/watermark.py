@@ -30,7 +30,7 @@ ADDS = pa.schema(
             pa.float32(),
             metadata={
                 b"description": b"edges and strokes that agree on one opacity, beyond what is about it, in standard "
-                b"deviations; 0 (none) and up, above 5 a mark is likely"
+                b"deviations; 0 (none) and up, above 6 a mark is likely"
             },
         ),
         pa.field(
@@ -40,7 +40,7 @@ ADDS = pa.schema(
         ),
     ]
 )
-LIMITS = {"watermark__strength": {"max": 5}}
+LIMITS = {"watermark__strength": {"max": 6}}
 
 _ACROSS = 3
 """Pixels from one side of an edge to the other."""
@@ -78,7 +78,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     least: float = Field(0.16, ge=0.05, le=1, description="least opacity; below are textures and shading, 0.05 to 1")
     most: float = Field(0.62, ge=0.05, le=1, description="largest opacity; above it is text, 0.05 to 1")
     spread: float = Field(
-        1.5, ge=0, le=128, description="least standard deviation of the ground under the edges, levels of 255, 0 to 128"
+        1, ge=0, le=128, description="least standard deviation of the ground under the edges, levels of 255, 0 to 128"
     )
 
 
