@@ -2,6 +2,8 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from enum import IntEnum
 
 from pipeline.reporting import curves
 from pipeline.reporting.record import Metric, RunRecord
@@ -23,6 +25,19 @@ LEFT = {
 """How the states of files that were not kept are said, for one file and for more."""
 
 
+class Harm(IntEnum):
+    """What an alert does to somebody who does not read it, the least first."""
+
+    PICTURES_ARE_MISSING = 0
+    CANNOT_BE_JUDGED = 1
+    LEARNED_WRONGLY = 2
+    NOT_TO_BE_USED = 3
+
+
+Alert = tuple[float, str] | None
+"""The share that is touched, 0 to 1, and the sentence that says so."""
+
+
 def verdict(record: RunRecord) -> str:
     """What was kept of what came in, and whether training helped: one or two sentences."""
     return " ".join(filter(None, (_intake(record), _training(record)))) or "This run left nothing to report."
@@ -37,12 +52,9 @@ def tone(record: RunRecord) -> str:
 
 
 def cautions(record: RunRecord) -> tuple[str, ...]:
-    """What to be careful about, one sentence each, the gravest first."""
-    finders = (
-        *(_sums, _waiting, _held_out, _overfit, _copies, _guards),
-        *(_few, _unread, _rights, _unreadable, _greedy_rule),
-    )
-    return tuple(sentence for find in finders if (sentence := find(record)))
+    """What to be careful about, one sentence each, ranked by harm: first by kind, then by the share that it touches."""
+    found = [(harm, *alert) for harm, find in _FINDERS if (alert := find(record))]
+    return tuple(sentence for _, _, sentence in sorted(found, key=lambda one: (-one[0], -one[1])))
 
 
 def came_in(record: RunRecord) -> int:
@@ -123,82 +135,99 @@ def _diverged(record: RunRecord) -> bool:
     return bool(record.training) and not math.isfinite(record.training[-1].loss)
 
 
-def _sums(record: RunRecord) -> str:
+def _sums(record: RunRecord) -> Alert:
     pairs = zip(record.funnel, record.funnel[1:], strict=False)
     lost = sum(abs(before.went_on - after.came_in) for before, after in pairs)
-    return f"{count(lost, 'file')} cannot be accounted for between the stages: a fault in gesso." if lost else ""
+    said = f"{count(lost, 'file')} cannot be accounted for between the stages: a fault in gesso."
+    return (1.0, said) if lost else None
 
 
-def _waiting(record: RunRecord) -> str:
+def _waiting(record: RunRecord) -> Alert:
     waiting = states(record)["awaiting_review"]
-    return f"{count(waiting, 'file')} wait for a person to read their captions; then run it again." if waiting else ""
+    said = f"{count(waiting, 'file')} wait for a person to read their captions; then run it again."
+    return (waiting / max(1, came_in(record)), said) if waiting else None
 
 
-def _held_out(record: RunRecord) -> str:
+def _held_out(record: RunRecord) -> Alert:
     trained = record.training or record.evaluations or record.metrics
     if not trained or held_out(record) or any(row.split == "held_out" for row in record.stable_loss):
-        return ""
-    return "No picture was held out, so learning cannot be told from copying."
+        return None
+    return 1.0, "No picture was held out, so learning cannot be told from copying."
 
 
-def _overfit(record: RunRecord) -> str:
+def _overfit(record: RunRecord) -> Alert:
     curve = curves.overall(curves.by_timestep(record.stable_loss)).get("held_out", ())
     if not curve:
-        return ""
+        return None
     _, best, last = curves.best_range(curve)
     if last == curve[-1][0]:
-        return ""
+        return None
     rise = (1 + curve[-1][1]) / (1 + min(change for _, change in curve)) - 1
-    return (
+    return rise, (
         f"Loss on held-out pictures was lowest at step {best:,} and rose by {percent(rise)} since: "
         "prefer a checkpoint near that step."
     )
 
 
-def _copies(record: RunRecord) -> str:
+def _copies(record: RunRecord) -> Alert:
     near = sum(pair.expected is not None and pair.similarity > pair.expected for pair in record.resemblances)
     if not near:
-        return ""
-    return (
+        return None
+    return near / len(record.resemblances), (
         f"{near:,} of {count(len(record.resemblances), 'generated picture')} resemble a training picture more than "
         "unseen pictures do: look whether they are copies."
     )
 
 
-def _guards(record: RunRecord) -> str:
+def _guards(record: RunRecord) -> Alert:
     worse = [_name(metric) for metric in record.metrics[1:] if metric.helped is False]
-    return f"Training made {listing(worse)} worse." if worse else ""
+    return (len(worse) / len(record.metrics), f"Training made {listing(worse)} worse.") if worse else None
 
 
-def _few(record: RunRecord) -> str:
+def _none(record: RunRecord) -> Alert:
+    nothing = came_in(record) and kept(record) == held_out(record)
+    return (1.0, "No picture is left to learn from.") if nothing else None
+
+
+def _few(record: RunRecord) -> Alert:
     learned = kept(record) - held_out(record)
-    if not came_in(record) or learned >= FEW_PICTURES:
-        return ""
-    if not learned:
-        return "No picture is left to learn from."
-    return f"Only {count(learned, 'picture')} to learn from: expect copying, and wide intervals."
+    if not came_in(record) or not 0 < learned < FEW_PICTURES:
+        return None
+    few = f"Only {count(learned, 'picture')} to learn from: expect copying, and wide intervals."
+    return 1 - learned / FEW_PICTURES, few
 
 
-def _unread(record: RunRecord) -> str:
+def _unread(record: RunRecord) -> Alert:
     unread = sum(bool(row.flags) and row.reviewed is None for row in record.captions)
-    return f"{count(unread, 'flagged caption')} went in without anyone having read them." if unread else ""
+    said = f"{count(unread, 'flagged caption')} went in without anyone having read them."
+    return (unread / len(record.captions), said) if unread else None
 
 
-def _rights(record: RunRecord) -> str:
+def _rights(record: RunRecord) -> Alert:
     barred = sum(right.count for right in record.rights if not right.allowed)
-    return f"{count(barred, 'file')} came without an allowed licence and stayed out." if barred else ""
+    said = f"{count(barred, 'file')} came without an allowed licence and stayed out."
+    return (barred / max(1, came_in(record)), said) if barred else None
 
 
-def _unreadable(record: RunRecord) -> str:
+def _unreadable(record: RunRecord) -> Alert:
     broken = states(record)["quarantined"]
-    return f"{count(broken, 'file')} could not be read." if broken else ""
+    return (broken / max(1, came_in(record)), f"{count(broken, 'file')} could not be read.") if broken else None
 
 
-def _greedy_rule(record: RunRecord) -> str:
+def _greedy_rule(record: RunRecord) -> Alert:
     reasons = Counter(row.reason for row in record.ledger if row.state == "rejected" and row.reason)
     if not reasons:
-        return ""
+        return None
     reason, many = reasons.most_common(1)[0]
-    if many * 2 <= came_in(record):
-        return ""
-    return f"One rule, {plain(reason)}, took {percent(many / came_in(record))} of all files: check its limit."
+    share = many / came_in(record)
+    if share <= 0.5:
+        return None
+    return share, f"One rule, {plain(reason)}, took {percent(share)} of all files: check its limit."
+
+
+_FINDERS: tuple[tuple[Harm, Callable[[RunRecord], Alert]], ...] = (
+    *((Harm.NOT_TO_BE_USED, find) for find in (_sums, _none, _copies)),
+    *((Harm.LEARNED_WRONGLY, find) for find in (_overfit, _guards, _unread)),
+    *((Harm.CANNOT_BE_JUDGED, find) for find in (_held_out, _few)),
+    *((Harm.PICTURES_ARE_MISSING, find) for find in (_greedy_rule, _waiting, _rights, _unreadable)),
+)

@@ -131,3 +131,27 @@ def test_rights_and_a_rule_that_takes_more_than_half(bare):
     greedy = replace(bare, ledger=[*rows, *(LedgerRow(f"k{index}", "", "kept", "select") for index in range(4))])
     assert found(greedy, "sharpness: score, took 60 %")
     assert found(replace(bare, rights=[Right("unknown", 3, allowed=False)]), "3 files came without an allowed licence")
+
+
+def test_alerts_are_ranked_by_harm_and_then_by_how_much_they_touch(bare):
+    copy = Resemblance(b"", "p", "s", 0.9, 0.8)
+    unread = CaptionRow("a", "a.png", "m", None, "m", "blip", ("flag",))
+    rows = [FunnelStep("read", 100, {"quarantined": 10, "awaiting_review": 5, "rejected": 30})]
+    troubled = replace(bare, funnel=rows, captions=[unread], rights=[Right("unknown", 30, allowed=False)])
+    assert [one.split(" ", 2)[:2] for one in cautions(troubled)] == [
+        ["1", "flagged"],  # what was learned wrongly stands before what is missing
+        ["30", "files"],
+        ["10", "files"],
+        ["5", "files"],
+    ]
+    copied = replace(troubled, resemblances=[copy], training=[TrainingPoint(1, 0.5, 1e-4)])
+    assert [one.split(" ", 3)[:3] for one in cautions(copied)][:3] == [
+        ["1", "of", "1"],
+        ["1", "flagged", "caption"],
+        ["No", "picture", "was"],
+    ]
+
+
+def test_a_run_that_left_nothing_says_so_first(bare):
+    empty = replace(bare, funnel=[FunnelStep("read", 40, {"quarantined": 40})], training=[TrainingPoint(1, 0.5, 1e-4)])
+    assert cautions(empty)[0] == "No picture is left to learn from."
