@@ -13,7 +13,8 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,9 +31,10 @@ from pipeline.review.desk import Desk, Wish
 from pipeline.review.rows import ReviewRow
 from pipeline.review.table import Word
 from pipeline.review.vocabulary import terms
+from pipeline.steps.reading import Read
 
 PAGE = Path(__file__).parent / "review_page"
-FILES = {"page.html", "page.css", "page.js", "api.js", "list.js", "words.js", "dialogs.js"}
+FILES = {"page.html", "page.css", "page.js", "api.js", "list.js", "words.js", "dialogs.js", "reading.js"}
 SMALL, LARGE = 160, 1280
 """Longest sides of the pictures that the page shows, in pixels."""
 RECENT = 600.0
@@ -74,6 +76,13 @@ class Typing(BaseModel):
     text: str | None
 
 
+class Reading(BaseModel):
+    """A caption's body as it is in the field."""
+
+    id: str
+    text: str = Field(max_length=100_000)
+
+
 class Undoing(BaseModel):
     """Which batch is taken back."""
 
@@ -113,8 +122,19 @@ def serve(app: FastAPI, taken: socket.socket) -> None:
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run([taken])
 
 
-def app(desk: Desk, read: Callable[[str], bytes], *, port: int, token: str, reviewer: str) -> FastAPI:
-    """The server of a desk. `read` gives a sample's original bytes, `reviewer` is who reviews unless the page says."""
+def app(
+    desk: Desk,
+    read: Callable[[str], bytes],
+    *,
+    port: int,
+    token: str,
+    reviewer: str,
+    reading: Callable[[str, str], Read] = lambda _, body: Read(body),
+) -> FastAPI:
+    """The server of a desk. `read` gives a sample's original bytes, `reading` says what training will read of its body.
+
+    `reviewer` is who reviews unless the page says.
+    """
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, default_response_class=Ascii)
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     cookie = f"gesso_review_{port}"
@@ -153,13 +173,8 @@ def app(desk: Desk, read: Callable[[str], bytes], *, port: int, token: str, revi
     def static(name: str) -> Response:
         return FileResponse(PAGE / name) if name in FILES else Ascii({"error": "no such file"}, 404)
 
-    @lru_cache(maxsize=4000)
-    def small(sample_id: str) -> bytes | None:
-        return _encoded(read, sample_id, SMALL)
-
-    @lru_cache(maxsize=64)
-    def large(sample_id: str) -> bytes | None:
-        return _encoded(read, sample_id, LARGE)
+    small = lru_cache(maxsize=4000)(partial(_encoded, read, SMALL))
+    large = lru_cache(maxsize=64)(partial(_encoded, read, LARGE))
 
     @server.get("/{size}/{id_}.webp")
     def picture(size: str, id_: str) -> Response:
@@ -214,8 +229,7 @@ def app(desk: Desk, read: Callable[[str], bytes], *, port: int, token: str, revi
     @server.get("/api/replace")
     def preview(find: str, by: str = "", search: str = "", flag: str = "", state: str = "all") -> dict[str, Any]:
         state = state if state in desks.STATES else "all"
-        rows = desks.found(desk.rows(), search=search, flag=flag, state=state)
-        wishes = desks.replaced(rows, find, by)
+        wishes = desks.replaced(desks.found(desk.rows(), search=search, flag=flag, state=state), find, by)
         return {"wishes": [{"id": w.id, "seen": w.seen, "version": w.version, "caption": w.caption} for w in wishes]}
 
     @server.post("/api/draft")
@@ -230,6 +244,10 @@ def app(desk: Desk, read: Callable[[str], bytes], *, port: int, token: str, revi
         row = _whole(desk, said.wishes[0].id) if len(said.wishes) == 1 else None
         return {"batch": done.batch, "decisions": done.decisions, "conflicts": len(done.conflicts), "row": row}
 
+    @server.post("/api/reading")
+    def composed(said: Reading) -> dict[str, Any]:
+        return asdict(reading(desk.row(said.id).sample_id, said.text))
+
     @server.post("/api/undo")
     def undo(said: Undoing) -> dict[str, Any]:
         return {"decisions": desk.undo(said.batch, said.reviewer)}
@@ -237,7 +255,7 @@ def app(desk: Desk, read: Callable[[str], bytes], *, port: int, token: str, revi
     return server
 
 
-def _encoded(read: Callable[[str], bytes], sample_id: str, side: int) -> bytes | None:
+def _encoded(read: Callable[[str], bytes], side: int, sample_id: str) -> bytes | None:
     try:
         pixels = imaging.decode(read(sample_id)).pixels
     except (PictureError, OSError):

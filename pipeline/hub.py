@@ -23,6 +23,14 @@ NETWORK_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases_
 """What a request may raise: the HTTP client's own base error has another package (httpx, httpx2) in each release."""
 
 
+def cached(reference: str, revision: str | None) -> Path | None:
+    """The folder of a hub model in the local cache, whole or not; None where it was never fetched."""
+    try:
+        return Path(str(snapshot_download(reference, revision=revision, local_files_only=True)))
+    except LocalEntryNotFoundError:
+        return None
+
+
 def download(
     reference: str,
     revision: str | None,

@@ -33,6 +33,11 @@ def is_id(reference: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", reference) is not None
 
 
+def on_hub(reference: str) -> bool:
+    """Whether this names a model of the hub, and nothing on this machine."""
+    return reference != "starter" and is_id(reference) and not Path(reference).expanduser().exists()
+
+
 def locate(
     reference: str,
     revision: str | None = None,

@@ -143,7 +143,7 @@ class _Model:
 
     @property
     def on_hub(self) -> bool:
-        return model_files.is_id(self.reference) and self.reference != "starter" and not Path(self.reference).exists()
+        return model_files.on_hub(self.reference)
 
     def locate(self) -> None:
         if kinds.is_file(self.reference) and self.part in model_files.COMPONENTS:

@@ -250,18 +250,19 @@ def serve(workspace: Path, run_id: str | None, reviewer: str | None, fit: bool, 
     import getpass
 
     from flows import review_server
-    from flows.review_desk import desk_of
+    from flows.review_desk import desk_of, reader_of
     from flows.reviewing import measure_fit
     from pipeline.review import journal
 
     who = journal.checked(reviewer or getpass.getuser())
     if fit:
         measure_fit(run)
-    desk = desk_of(run)
+    reader = reader_of(run)
+    desk = desk_of(run, reader)
     taken, token = review_server.address(port)
     port = taken.getsockname()[1]
     app = review_server.app(
-        desk, lambda sample_id: run.workspace.read_original(sample_id), port=port, token=token, reviewer=who
+        desk, run.workspace.read_original, port=port, token=token, reviewer=who, reading=reader.read
     )
     click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
     click.echo("Another reviewer adds &reviewer=NAME. Stop with Ctrl-C; what was decided is kept.")

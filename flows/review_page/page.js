@@ -3,6 +3,7 @@
 import { draft, forget, get, onDraft, post, settled, state, unsent } from "./api.js";
 import { help, replacing } from "./dialogs.js";
 import * as list from "./list.js";
+import { reading } from "./reading.js";
 import { complete, learn } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -77,6 +78,7 @@ function paint(told) {
   at("flags").replaceChildren(...row.flags.map((flag) => element("li", flag)));
   at("caption").value = drafts.get(row.id) ?? row.caption;
   at("note").value = row.note;
+  reading(at("read"), row.id, at("caption").value);
   status(drafts.has(row.id) && drafts.get(row.id) !== row.caption ? "typed, not yet accepted" : "");
   at("candidates").replaceChildren(
     ...row.candidates.map((text, place) => {
@@ -199,6 +201,7 @@ function discard() {
   drafts.delete(row.id);
   draft(row.id, null);
   at("caption").value = row.caption;
+  reading(at("read"), row.id, row.caption);
   status("");
 }
 
@@ -244,6 +247,7 @@ onDraft((id, how) => {
 at("caption").addEventListener("input", () => {
   drafts.set(row.id, at("caption").value);
   draft(row.id, at("caption").value);
+  reading(at("read"), row.id, at("caption").value);
 });
 at("large").addEventListener("load", () => at("large").classList.toggle("tiny", at("large").naturalWidth < 200));
 for (const word of ["accept", "drop", "keep", "unsure"]) at(word).addEventListener("click", () => decide(word));

@@ -5,8 +5,6 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from transformers import CLIPTokenizer
-
 from pipeline.errors import ModelError
 
 FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -21,16 +19,28 @@ def write(folder: Path, *, pad: str = END) -> None:
     Raises:
         ModelError: open_clip is not installed, or without its words.
     """
-    merges = _merges()
-    letters = list(_letters().values())
-    vocab = [*letters, *(f"{one}</w>" for one in letters), *("".join(pair) for pair in merges), START, END]
-    ids = {word: number for number, word in enumerate(vocab)}
+    # seconds of imports
+    from transformers import CLIPTokenizer
+
+    ids, merges = words()
     tokenizer = CLIPTokenizer(vocab=ids, merges=merges, pad_token=pad, model_max_length=77)
     tokenizer.save_pretrained(folder)
     # what older releases and other programs read
     (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def words() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """CLIP's words with their ids, and the pairs that are merged into them, in their order.
+
+    Raises:
+        ModelError: open_clip is not installed, or without its words.
+    """
+    merges = _merges()
+    letters = list(_letters().values())
+    vocab = [*letters, *(f"{one}</w>" for one in letters), *("".join(pair) for pair in merges), START, END]
+    return {word: number for number, word in enumerate(vocab)}, merges
 
 
 def _merges() -> list[tuple[str, str]]:

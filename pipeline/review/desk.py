@@ -48,12 +48,18 @@ class Desk:
     """Rows in their order, and how they change. Safe to use from several threads, and beside other processes.
 
     `proposals` come in the order in which they are shown; `folder` is that of the journals; `lock` is held by whoever
-    writes there.
+    writes there; `marked` flags a row by what hangs on its caption as it stands.
     """
 
     def __init__(
-        self, proposals: Sequence[Proposal], folder: Path, lock: Callable[[], AbstractContextManager[None]]
+        self,
+        proposals: Sequence[Proposal],
+        folder: Path,
+        lock: Callable[[], AbstractContextManager[None]],
+        *,
+        marked: Callable[[ReviewRow], ReviewRow] = lambda row: row,
     ) -> None:
+        self._marked = marked
         self._folder, self._lock, self._thread = folder, lock, RLock()
         self._known: dict[str, list[tuple[Proposal, int]]] = {}
         for proposal, alike in zip(proposals, likeness(proposals), strict=True):
@@ -209,7 +215,7 @@ class Desk:
         stands = Journal(tuple(self._said.get(pixel_id, ()))).latest().get(pixel_id)
         waiting = self._waiting.get(pixel_id, ())
         rows = [
-            review_row(proposal, stands, alike=alike, contested=bool(waiting))
+            self._marked(review_row(proposal, stands, alike=alike, contested=bool(waiting)))
             for proposal, alike in self._known[pixel_id]
         ]
         # the page shows a conflict itself: of what a table tells of it, the candidates are wanted alone

@@ -77,6 +77,8 @@ class ReviewRow:
     candidates: tuple[str, ...] = ()
     fit: float | None = None
     thumbnail: bytes | None = None
+    unread: str = ""
+    """The end of the caption as training reads it, composed, that the text encoder has no tokens left for."""
 
     @property
     def id(self) -> str:

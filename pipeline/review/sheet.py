@@ -50,6 +50,7 @@ def _told(row: ReviewRow, place: str) -> dict[str, Any]:
         ],
         "flags": list(row.flags),
         "caption": shown(row.caption),
+        "unread": shown(row.unread),
         "note": shown(row.note),
         "base": versions.written(row.version),
     }

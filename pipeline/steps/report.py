@@ -20,11 +20,9 @@ from pipeline.run import Run
 from pipeline.stage import Tools
 from pipeline.steps import lessons, overview
 from pipeline.trainset import views
-from pipeline.trainset.lengths import Ruler
+from pipeline.trainset.lengths import Ruler, surely_read
 
 THUMBNAIL_SIDE = 128
-NEVER_CUT = 75
-"""A caption of fewer characters cannot be cut: no token is shorter than one."""
 MOST_THUMBNAILS = 400
 SHEET_PICTURES, SHEET_VIEWS = 6, 4
 """Pictures on the augmentation sheet, and views of each."""
@@ -135,7 +133,7 @@ def _captions(run: Run) -> list[kept.CaptionRow]:
 
 def _reader(run: Run, captions: Iterable[str]) -> Callable[[str], int | None]:
     """Measures how much of a caption the text encoder reads, where there is one and a caption that may be too long."""
-    if learning.part(run.recipe) != "base" or all(len(one) < NEVER_CUT for one in captions):
+    if learning.part(run.recipe) != "base" or all(map(surely_read, captions)):
         return lambda caption: None  # noqa: ARG005 (nothing to measure)
     try:
         return Ruler(learning.locate(run.located)).read

@@ -1,6 +1,6 @@
 """Step: put people's decisions over the proposed captions, and see whether enough has been decided."""
 
-from itertools import chain
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -10,7 +10,9 @@ from pipeline.manifest import Row, table_of
 from pipeline.review import conflicts, gate, journal
 from pipeline.review.rows import Proposal, ReviewRow, review_rows
 from pipeline.run import Run
+from pipeline.selection import Kept
 from pipeline.stage import Tools
+from pipeline.steps.reading import Reader
 from pipeline.steps.select import load_kept
 
 REVIEWED = pa.schema(
@@ -28,8 +30,13 @@ REVIEWED = pa.schema(
 )
 
 
-def proposals_of(run: Run) -> list[Proposal]:
-    """What is known of the run's pictures, those that people dropped among them, before any person spoke."""
+def pictures_of(run: Run) -> list[Kept]:
+    """The run's pictures that there is to review: those that go on, and those that people dropped."""
+    return [*load_kept(run), *load_kept(run, name="dropped")]
+
+
+def proposals_of(run: Run, pictures: Sequence[Kept] | None = None) -> list[Proposal]:
+    """What is known of the run's pictures (`pictures_of`) before any person spoke."""
     captions = {row["sample_id"]: row for row in run.rows("captions")}
     fits = {row["sample_id"]: row["fit"] for row in run.rows("fits")}  # where they were asked for: see fit.py
     return [
@@ -44,7 +51,7 @@ def proposals_of(run: Run) -> list[Proposal]:
             fit=fits.get(one.sample_id),
             sidecar=one.sidecar,
         )
-        for one in chain(load_kept(run), load_kept(run, name="dropped"))
+        for one in (pictures_of(run) if pictures is None else pictures)
     ]
 
 
@@ -53,7 +60,10 @@ def rows_of(run: Run) -> list[ReviewRow]:
     folder = run.workspace.decisions
     said = journal.load(folder)
     contested = {one.pixel_id for one in conflicts.waiting(folder, said)}
-    return review_rows(proposals_of(run), said.latest(), contested=contested)
+    pictures = pictures_of(run)
+    reader = Reader(run, pictures)
+    rows = review_rows(proposals_of(run, pictures), said.latest(), contested=contested)
+    return [reader.marked(row) for row in rows]
 
 
 def run(run: Run, tools: Tools) -> str:  # noqa: ARG001 (a step's signature)

@@ -12,10 +12,10 @@ from pipeline.run import Run
 from pipeline.selection import Kept
 from pipeline.stage import Stored, Tools, ensure
 from pipeline.steps import contamination
+from pipeline.steps.reading import Composer
 from pipeline.steps.select import load_kept
 from pipeline.training import epochs
 from pipeline.trainset import build, crops, latents, masks, texts
-from pipeline.trainset.composition import without
 
 if TYPE_CHECKING:
     from pipeline.trainset.loader import ParquetExamples
@@ -34,22 +34,9 @@ def standing(run: Run) -> list[Kept]:
 
 def composed(run: Run, kept: list[Kept], bodies: Mapping[str, str] | None = None) -> dict[str, str]:
     """The caption that training reads, by sample id; of the bodies that stood after the review, or of those given."""
-    recipe = run.recipe.caption
     if bodies is None:
         bodies = {row["sample_id"]: row["caption"] for row in run.rows("reviewed", ("sample_id", "caption"))}
-    tags = {row["sample_id"]: row.get("tags") or "" for row in run.rows("captions")}
-    made = {
-        one.sample_id: build.compose(
-            recipe.compose,
-            body=bodies[one.sample_id],
-            class_=one.origins[0]["class"],
-            trigger=recipe.triggers.get(one.origins[0]["class"] or "", one.origins[0]["trigger"]),
-            tags=tags.get(one.sample_id, ""),
-            sidecar=one.sidecar,
-        )
-        for one in kept
-    }
-    return {sample_id: without(caption, recipe.remove) for sample_id, caption in made.items()}
+    return Composer(run, kept).all(bodies)
 
 
 def run(run: Run, tools: Tools) -> str:

@@ -16,6 +16,8 @@ from flows import review_server
 from pipeline.review import conflicts, journal
 from pipeline.review.desk import Desk
 from pipeline.review.rows import Proposal
+from pipeline.steps.reading import Read
+from pipeline.trainset.lengths import Ruler
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import NoSuchElementException  # noqa: E402 - after the skip
@@ -55,10 +57,19 @@ def picture(sample_id):
     return buffer.getvalue()
 
 
+RULER = Ruler(None)
+
+
+def composed(_, body):
+    caption = f"sks pet, {body}"
+    length = RULER.measure(caption)
+    return Read(caption, length.read, length.tokens, RULER.longest)
+
+
 def _serve(place, count, port):
     taken, _ = review_server.address(port)
     desk = Desk(proposals(count), place, nullcontext)
-    app = review_server.app(desk, picture, port=port, token="secret", reviewer="anna")  # noqa: S106
+    app = review_server.app(desk, picture, port=port, token="secret", reviewer="anna", reading=composed)  # noqa: S106
     review_server.serve(app, taken)
 
 
@@ -204,6 +215,22 @@ def test_captions_are_hostile_text_and_run_nothing(browser, place):
         page.type(Keys.ESCAPE)
         assert browser.execute_script("return [typeof hacked, seen]") == ["undefined", []]
         assert said(place)["p1"][0] == HOSTILE + "x"
+
+
+def test_what_training_does_not_read_is_struck_out_while_typing(browser, place):
+    with serving(place, len(BODIES)) as (_, port):
+        page = Page(browser, port)
+        until(lambda: page.text("read") == "Training reads · 11 of 77 tokenssks pet, a cat on a red sofa")
+        assert not browser.find_elements("css selector", "#read del")
+        page.type("e", *", very" * 40)
+        until(lambda: browser.find_elements("css selector", "#read del"))
+        until(lambda: page.text("read").startswith("Training reads · 91 of 77 tokens; what is struck out is not read"))
+        until(lambda: browser.find_element("css selector", "#read del").text.count("very") == 7)
+        assert page.text("read").endswith(f"sks pet, {page.caption}")
+        page.type(Keys.ESCAPE, "n")
+        page.comes(1)
+        until(lambda: page.text("read").endswith(f"sks pet, {HOSTILE}"))
+        assert browser.execute_script("return [typeof hacked, seen]") == ["undefined", []]
 
 
 def test_search_filter_and_replace_with_preview_and_undo(browser, place):

@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.review import journal
 from pipeline.review.desk import Desk
 from pipeline.review.rows import Proposal
+from pipeline.steps.reading import Read
 
 HOST = "http://127.0.0.1:8123"
 HOSTILE = "<img src=x onerror=alert(1)> \ud800 \u202e"
@@ -45,6 +46,7 @@ def client(place):
         port=8123,
         token="secret",  # noqa: S106
         reviewer="anna",
+        reading=lambda sample_id, body: Read(f"{int(sample_id, 16) % 2} {body}", 4, 90, 77),
     )
     with TestClient(app, base_url=HOST, headers={"origin": HOST}) as opened:
         yield opened
@@ -158,6 +160,12 @@ def test_replacing_is_previewed_and_then_unread(inside):
     assert done["decisions"] == 1
     progress = inside.get("/api/progress").json()
     assert (progress["decided"], progress["unread"]) == (0, 1)
+
+
+def test_what_training_will_read(inside):
+    told = inside.post("/api/reading", json={"id": ids(inside)[1], "text": "<b>cats"}).json()
+    assert told == {"caption": "1 <b>cats", "characters": 4, "tokens": 90, "longest": 77}
+    assert inside.post("/api/reading", json={"id": "s-no", "text": "cats"}).status_code == 400
 
 
 def test_drafts_and_terms_come_with_the_page(inside):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -148,6 +149,21 @@ def test_by_keyboard_to_a_patch_file_that_says_what_was_meant(browser, downloads
     assert {one.decision.reviewer for one in found.fresh} == {"anna"}
     assert (found.conflicts, found.unchanged, found.repaired) == ((), 0, ())
     assert browser.execute_script("return [typeof hacked, seen]") == ["undefined", []]
+
+
+@pytest.mark.browser
+def test_what_is_cut_is_struck_out_until_the_caption_is_edited(browser, tmp_path):
+    first, second, *_ = rows()
+    cut = replace(first, flags=(*first.flags, "cut at 77 tokens"), unread="the <b>rest</b> of it")
+    browser.get(written(tmp_path, [cut, second]).as_uri())
+    until(lambda: len(browser.find_elements("css selector", ".row")) == 2)
+    assert [one.text for one in browser.find_elements("css selector", ".row mark")][-1:] == ["cut at 77 tokens"]
+    (told,) = [one for one in browser.find_elements("css selector", ".unread") if one.is_displayed()]
+    assert told.text == "training does not read the <b>rest</b> of it"
+    assert told.find_element("css selector", "del").text == "the <b>rest</b> of it"
+    browser.find_element("css selector", ".row textarea").send_keys("x")
+    until(lambda: not told.is_displayed())
+    assert browser.execute_script("return seen") == []
 
 
 @pytest.mark.browser

@@ -52,6 +52,7 @@
     const [caption, note] = [box.querySelector("textarea"), box.querySelector("input")];
     if (caption.value !== mine.caption) caption.value = mine.caption;
     if (note.value !== mine.note) note.value = mine.note;
+    box.querySelector(".unread").hidden = !row.unread || mine.caption !== row.caption;
     for (const button of box.querySelectorAll(".deeds button")) {
       button.setAttribute("aria-pressed", button.dataset.word === mine.decision);
     }
@@ -77,6 +78,12 @@
     const caption = made("textarea");
     caption.setAttribute("aria-label", `Caption of ${row.file}`);
     caption.addEventListener("input", () => change(row, { caption: caption.value }));
+    const unread = made("p", "", "unread");
+    if (row.unread) {
+      // of a caption that is edited here nobody can tell: the tokenizer is not in this page
+      unread.append("training does not read ", made("del", row.unread));
+      unread.title = `The text encoder has no tokens left for: ${row.unread}`;
+    }
     const candidates = made("div", "", "candidates");
     candidates.append(
       ...row.candidates.map((text, number) => {
@@ -101,7 +108,7 @@
     note.addEventListener("input", () => change(row, { note: note.value }));
     deeds.append(note);
     const section = made("section");
-    section.append(facts, caption, candidates, deeds);
+    section.append(facts, caption, unread, candidates, deeds);
     box.append(image, section);
     box.addEventListener("keydown", (event) => {
       const deed =
