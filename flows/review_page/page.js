@@ -178,8 +178,10 @@ function choose(place) {
 }
 
 async function undo() {
+  // a second one, pressed while the first is under way, is meant
+  while (busy) await new Promise((done) => setTimeout(done, 20));
   const last = undoable.at(-1);
-  if (!last || busy) return;
+  if (!last) return;
   busy = true;
   try {
     const done = await post("/api/undo", { batch: last[0] });
