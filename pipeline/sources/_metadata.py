@@ -9,7 +9,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,25 @@ def read(paths: Iterable[Path]) -> dict[Path, Told]:
                     remedy="Keep one of them.",
                 )
     return found
+
+
+def matched(told: dict[Path, Told], paths: Sequence[Path]) -> dict[Path, Told]:
+    """What is told of each of the files that are there; it is taken out of `told`, which keeps those that are not.
+
+    Names are taken as people write them: from the root, with backslashes, or in another form of Unicode (macOS's).
+    """
+    if not told:
+        return {}
+    found = {path: told.pop(named) for path in paths if (named := Path(os.path.normpath(path))) in told}
+    written = {_plain(path): path for path in told}
+    for path in paths if written else ():
+        if path not in found and (plain := _plain(path)) in written:
+            found[path] = told.pop(written.pop(plain))
+    return found
+
+
+def _plain(path: Path) -> str:
+    return unicodedata.normalize("NFC", os.path.normpath(Path.cwd() / str(path).replace("\\", "/")))
 
 
 def raws(data: bytes, path: Path) -> Iterator[tuple[Path, Raw]]:

@@ -76,10 +76,9 @@ def scan(
     root, refer = source.path, source.originals == "reference"
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
-    listed = [
-        (path, problem, told.pop(Path(os.path.normpath(path)), None) if told else None)
-        for path, problem in [*_listing(root, sidecars), *_masks_outside(source)]
-    ]
+    there = [*_listing(root, sidecars), *_masks_outside(source)]
+    matched = _metadata.matched(told, [path for path, _ in there])
+    listed = [(path, problem, matched.get(path)) for path, problem in there]
     masks = _masks.of((path for path, _, _ in listed), root, source.masks)
 
     def look(

@@ -147,11 +147,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (a cell)
 def _told_of(schema: pa.Schema) -> list[str]:
     """Columns that say something of a picture; numbers count where numbers are meant."""
     number = ("gesso_repeats", "ai_optout")
-    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_temporal, pa.types.is_null)
+    types = pa.types
+    text = (types.is_string, types.is_large_string, types.is_string_view, types.is_temporal, types.is_null)
+
+    def tells(kind: pa.DataType) -> bool:
+        plain = kind.value_type if types.is_dictionary(kind) else kind  # pandas' categories
+        return any(test(plain) for test in text)
+
     return [
-        field.name
-        for field in schema
-        if field.name in _metadata.NAMES and (field.name in number or any(test(field.type) for test in text))
+        field.name for field in schema if field.name in _metadata.NAMES and (field.name in number or tells(field.type))
     ]
 
 

@@ -346,6 +346,28 @@ def test_metadata_is_found_however_the_folder_is_named(root, workspace):
     assert (row["ai_optout"], row["error"]) == (True, None)
 
 
+@pytest.mark.parametrize("written", ["s\\\\\u00e9.png", "s/\u00e9.png", "{root}/s/\u00e9.png", "./s//e\u0301.png"])
+@pytest.mark.parametrize("named", ["\u00e9.png", "e\u0301.png"])
+def test_an_objection_is_heard_however_the_name_is_written(root, workspace, monkeypatch, named, written):
+    """macOS parts letters from their accents, Windows has backslashes."""
+    put(root / "s" / named)
+    put(root / "metadata.jsonl", f'{{"file_name": "{written.format(root=root)}", "ai_optout": true}}')
+    monkeypatch.chdir(root.parent)
+    for place in (root, Path(root.name)):
+        (row,) = folder.scan(Source(path=place), 0, workspace)
+        assert (row["ai_optout"], row["error"]) == (True, None)
+
+
+def test_a_name_is_taken_as_it_stands_where_there_is_such_a_file(root, workspace):
+    for name in ("\u00e9.png", "e\u0301.png"):
+        put(root / name, name)
+    put(root / "metadata.csv", "file_name,license\ne\u0301.png,MIT\n")
+    assert {name: row["license"] for name, row in scan(root, workspace).items()} == {
+        "\u00e9.png": None,
+        "e\u0301.png": "MIT",
+    }
+
+
 def test_what_is_about_pictures_is_none(root, workspace):
     for name in ("a.png", "README.md", "ATTRIBUTION.md"):
         put(root / name, name)

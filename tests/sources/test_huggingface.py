@@ -91,6 +91,17 @@ def test_a_folder_without_parquet_is_an_imagefolder(tmp_path, workspace):
     assert list(huggingface.known(source, workspace)) == [(row["origin"], row["sample_id"])]
 
 
+def test_columns_of_categories_tell_as_texts_do(tmp_path, workspace):
+    said = {
+        "image": [b"a"],
+        "license": pa.array(["MIT"]).dictionary_encode(),
+        "text": pa.array(["x"], pa.string_view()),
+    }
+    pq.write_table(pa.table(said), tmp_path / "a.parquet")
+    (row,) = scan(tmp_path / "a.parquet", workspace)
+    assert (row["license"], row["sidecar"]) == ("MIT", "x")
+
+
 def test_folders_of_an_imagefolder_say_the_split(tmp_path, workspace):
     root = tmp_path / "test" / "set"  # where the set lies says nothing
     for name in ("train/cat", "validation/cat", "data/test", "latest"):
