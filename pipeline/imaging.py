@@ -40,7 +40,7 @@ from pipeline.planes import Pixels as Pixels
 PIXELS_VERSION = 1
 """Part of every `pixel_id`. Raised when the canonical pixels of any file change."""
 
-PROXY_VERSION = 3
+PROXY_VERSION = 4
 """Part of what is measured on the proxy. Raised when the proxy of any file changes."""
 
 
@@ -252,7 +252,9 @@ def _proxy(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     scale = PROXY_SIDE / max(height, width)
     proxy = pixels
-    if scale < 1:
+    if 0.5 < scale < 1:  # interpolation would enlarge it first, and so blur it
+        proxy = shrink(pixels, PROXY_SIDE)
+    elif scale < 1:
         wide, high = max(1, round(width * scale)), max(1, round(height * scale))
         while max(proxy.shape) >= 4 * PROXY_SIDE and min(proxy.shape[:2]) > 1:
             proxy = halved(proxy, least=1)
