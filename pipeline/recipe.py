@@ -157,15 +157,15 @@ def parse(data: dict[str, Any]) -> Recipe:
 def _set(data: dict[str, Any], setting: str) -> None:
     keys, equals, text = setting.partition("=")
     path = keys.split(".")
+    remedy = "Write for instance --set train.steps=200."
     try:
         value = _yaml(text)
     except yaml.YAMLError:
         equals = ""
         value = None
+        remedy = f"The value is no YAML; put text into quotes of its own: --set '{keys}=\"{text}\"'."
     if not equals or not all(path):
-        raise InputError(
-            "a setting is KEY=VALUE", field="--set", value=setting, remedy="Write for instance --set train.steps=200."
-        )
+        raise InputError("a setting is KEY=VALUE", field="--set", value=setting, remedy=remedy)
     place: Any = data
     for position, key in enumerate(path):
         last = position == len(path) - 1
