@@ -163,7 +163,10 @@ def _set(data: dict[str, Any], setting: str) -> None:
     except yaml.YAMLError:
         equals = ""
         value = None
-        remedy = f"The value is no YAML; put text into quotes of its own: --set '{keys}=\"{text}\"'."
+        remedy = (
+            "Write for instance --set train.steps=200; put text that is no YAML into quotes of its own: "
+            f"--set '{keys}=\"{text}\"'."
+        )
     if not equals or not all(path):
         raise InputError("a setting is KEY=VALUE", field="--set", value=setting, remedy=remedy)
     place: Any = data

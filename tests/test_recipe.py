@@ -261,7 +261,10 @@ def test_settings_change_values_and_make_what_is_not_there(written):
         ("=3", "KEY=VALUE"),
         ("train..steps=3", "KEY=VALUE"),
         ("train.steps=[", "KEY=VALUE"),
-        ("caption.compose={a} b", """put text into quotes of its own: --set 'caption.compose="{a} b"'"""),
+        (
+            "caption.compose={a} b",
+            """put text that is no YAML into quotes of its own: --set 'caption.compose="{a} b"'""",
+        ),
         ("sources.1.path=x", "no item '1' in sources"),
         ("sources.first.path=x", "no item 'first' in sources"),
         ("sources.².path=x", "no item"),
