@@ -12,6 +12,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from pipeline.errors import PictureError
 
 _SIGNED_SAMPLES, _BITS, _SAMPLE_FORMAT = 2, 258, 339
+_UNREADABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
+"""What a broken profile raises."""
 
 
 def sample_bits(opened: ImageFile.ImageFile) -> int:
@@ -54,6 +56,14 @@ def to_srgb(image: ImageFile.ImageFile, bits: int, notes: list[str]) -> Image.Im
     ground = Image.new("RGB", colour.size, "white")
     ground.paste(colour, mask=alpha)
     return ground
+
+
+def is_srgb(profile: bytes | None) -> bool:
+    """Whether RGB pixels with this ICC profile, or without one, are sRGB as they are; False where it is unreadable."""
+    try:
+        return profile is None or _srgb_transform(profile, "RGB") is None
+    except _UNREADABLE:
+        return False
 
 
 def _as_8_bits(key: int | tuple[int, ...], bits: int) -> int | tuple[int, ...]:
@@ -113,7 +123,7 @@ def _by_profile(colour: Image.Image, profile: bytes, notes: list[str]) -> Image.
             return colour
         transform = _srgb_transform(profile, colour.mode)
         converted = None if transform is None else transform.apply(colour)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error):
+    except _UNREADABLE:
         notes.append("icc profile unreadable")
         return colour
     if converted is None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePath
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -95,13 +96,17 @@ def _measured(
 ) -> list[Mapping[str, Any]]:
     """What each measurer finds on each picture, by the measurer's place."""
 
+    # measurers are many short calls: two threads at them wait for each other longer than they work, while one decodes
+    turn = Lock()
+
     def look(sample: Sample) -> Mapping[str, Any]:
         places = range(len(measurers))
         try:
             picture = imaging.decode(tools.read(sample.id), name=sample.name)
         except PictureError as error:
             return {str(place): {"error": str(error)} for place in places}
-        return {str(place): _look(*measurers[place], picture) for place in places if sample.needed[place]}
+        with turn:
+            return {str(place): _look(*measurers[place], picture) for place in places if sample.needed[place]}
 
     made = []
     with ThreadPoolExecutor(tools.workers) as pool:

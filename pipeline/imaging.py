@@ -12,15 +12,18 @@ animation. A file that is not whole, not allowed or too large is refused with a 
     corrupt             the format's own decoder refuses it
 """
 
-import hashlib
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import cv2
 import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -30,14 +33,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipeline import unpack
-from pipeline.colours import sample_bits, to_srgb
+from pipeline.colours import is_srgb, sample_bits, to_srgb
 from pipeline.errors import GessoError, PictureError
 from pipeline.halving import halved
 from pipeline.planes import PROXY_SIDE as PROXY_SIDE
 from pipeline.planes import Canonical as Canonical
 from pipeline.planes import Pixels as Pixels
 
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Part of every `pixel_id`. Raised when the canonical pixels of any file change."""
 
 PROXY_VERSION = 4
@@ -85,15 +88,16 @@ _NOT_ALLOWED = {
 }
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\x3b"}
 _ORIENTATION = 274
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[int, Callable[[Pixels], NDArray[Any]]] = {
+    2: lambda stored: cv2.flip(stored, 1),
+    3: lambda stored: cv2.rotate(stored, cv2.ROTATE_180),
+    4: lambda stored: cv2.flip(stored, 0),
+    5: cv2.transpose,
+    6: lambda stored: cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda stored: cv2.transpose(cv2.rotate(stored, cv2.ROTATE_180)),
+    8: lambda stored: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
+"""What turns a picture as stored, by the orientation in its EXIF."""
 _PILLOW = r"PIL\."
 
 
@@ -116,8 +120,7 @@ def decode(data: bytes, *, name: str = "", limits: Limits = Limits()) -> Canonic
     try:
         with _OPENERS[content](io.BytesIO(data)) as opened:
             _check_size(opened.size, limits)
-            image, notes = _canonical(opened)
-        pixels = unpack.array(image)
+            pixels, notes = _canonical(opened, data)
     except PictureError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -196,23 +199,31 @@ def _hush_pillow() -> None:
         warnings.filterwarnings("ignore", module=_PILLOW)
 
 
-def _canonical(opened: ImageFile.ImageFile) -> tuple[Image.Image, list[str]]:
-    """The upright sRGB image, and notes on what was done. Loads everything: `verify` passes files cut to 60 %."""
+def _canonical(opened: ImageFile.ImageFile, data: bytes) -> tuple[Pixels, list[str]]:
+    """The upright sRGB pixels, and notes on what was done. Loads everything: `verify` passes files cut to 60 %."""
     notes: list[str] = []
     # Pillow turns a TIFF upright while it loads and forgets the tag
     turned = opened.tag_v2.get(_ORIENTATION, 1) if isinstance(opened, TiffImageFile) else 1
     bits = sample_bits(opened)
     if bits > 8:
         notes.append("16-bit scaled")
-    opened.load()
+    pixels = unpack.jpeg(data) if _is_plain_jpeg(opened) else None
+    if pixels is None:
+        opened.load()
     orientation = _orientation(opened, notes)
-    image = to_srgb(opened, bits, notes)
+    if pixels is None:
+        pixels = unpack.array(to_srgb(opened, bits, notes))
     if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
+        pixels = np.asarray(_UPRIGHT[orientation](pixels), np.uint8)
     notes.extend(f"orientation {value} applied" for value in {turned, orientation} & _UPRIGHT.keys())
     if _is_animated(opened):
         notes.append("first of several frames")
-    return image, notes
+    return pixels, notes
+
+
+def _is_plain_jpeg(opened: ImageFile.ImageFile) -> bool:
+    """Whether nothing is to be done to what a JPEG's decoder gives."""
+    return isinstance(opened, JpegImageFile) and opened.mode == "RGB" and is_srgb(opened.info.get("icc_profile"))
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
@@ -265,6 +276,6 @@ def _proxy(pixels: Pixels) -> Pixels:
 
 
 def _pixel_id(pixels: Pixels) -> str:
-    digest = hashlib.sha256(f"gesso pixels {PIXELS_VERSION} {pixels.shape}\n".encode())
+    digest = blake3(f"gesso pixels {PIXELS_VERSION} {pixels.shape}\n".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()

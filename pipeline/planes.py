@@ -26,7 +26,7 @@ class Canonical:
     proxy: Pixels
     """The same picture with its longest side at most `PROXY_SIDE`, by area averaging; never enlarged."""
     pixel_id: str
-    """SHA-256 (hex) of version, shape and pixels: equal for files that differ in metadata or lossless format only."""
+    """BLAKE3 (hex) of version, shape and pixels: equal for files that differ in metadata or lossless format only."""
     format: str
     """JPEG, PNG, WEBP, BMP, GIF or TIFF: by content, never by name."""
     width: int

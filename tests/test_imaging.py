@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile
 
-from pipeline import imaging
+from pipeline import imaging, unpack
 from pipeline.errors import GessoError, PictureError
 from pipeline.imaging import Limits, decode, encode_png, shrink, thumbnail
 from pipeline.starter.pictures import picture
@@ -265,6 +265,60 @@ def test_mutated_files_give_pixels_or_picture_errors(data, changes, reach):
         assert found in REASONS
     else:
         assert canonical.pixels.shape == (canonical.height, canonical.width, 3)
+
+
+JPEGS = [
+    saved(SCENE, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive, restart_marker_rows=rows)
+    for quality, subsampling, progressive, rows in (
+        (90, 0, False, 0),
+        (75, 1, True, 0),
+        (40, 2, False, 1),
+        (98, 2, True, 0),
+    )
+]
+JPEGS += [
+    saved(SCENE, "JPEG", icc_profile=SRGB),
+    saved(SCENE, "JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()),
+    saved(SCENE, "JPEG", icc_profile=b"none"),
+    saved(SCENE, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"),
+    saved(SCENE, "JPEG", keep_rgb=True),
+    saved(SCENE[..., 0], "JPEG"),
+    saved(Image.fromarray(SCENE).convert("CMYK"), "JPEG"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(JPEGS),
+    st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4),
+    st.floats(0.3, 1.3),
+)
+def test_a_jpeg_read_directly_is_what_pillow_makes_of_it(data, changes, length):
+    damaged = bytearray(data)
+    for place, value in changes:
+        damaged[int(place * len(data))] = value
+    damaged = bytes(damaged[: int(length * len(data))]) + (b"\0" * 8 if length > 1.2 else b"")
+
+    def outcome():
+        try:
+            found = decode(damaged, limits=Limits(max_pixels=2**20))
+        except PictureError as error:
+            return error.reason
+        return found.pixel_id, found.width, found.height, found.notes
+
+    directly = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unpack, "jpeg", lambda data: None)
+        assert outcome() == directly
+
+
+def test_a_plain_jpeg_is_read_directly(monkeypatch):
+    read = []
+    monkeypatch.setattr(unpack, "jpeg", lambda data, jpeg=unpack.jpeg: read.append(jpeg(data)) or read[-1])
+    for data in JPEGS[:5]:
+        decode(data)
+    assert len(read) == 5
+    assert all(pixels is not None for pixels in read)
 
 
 def test_png_and_thumbnail():

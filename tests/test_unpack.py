@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,3 +22,12 @@ def test_pixels_of_an_image_in_several_blocks_are_pillows_own():
     with pytest.raises(ValueError, match=r"contiguous|block"):
         image.__arrow_c_array__()
     assert (unpack.array(image) == pixels).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
+def test_a_jpegs_pixels_are_pillows_own(options):
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (53, 91, 3), np.uint8)).save(out, "JPEG", **options)
+    assert (unpack.jpeg(out.getvalue()) == np.asarray(Image.open(out))).all()
+    assert unpack.jpeg(out.getvalue()[:-9]) is None
+    assert unpack.jpeg(b"no picture") is None

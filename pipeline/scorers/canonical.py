@@ -8,9 +8,7 @@ from pipeline.imaging import Canonical
 VERSION = 1
 ADDS = pa.schema(
     [
-        pa.field(
-            "canonical__pixel_id", pa.string(), metadata={b"description": b"SHA-256 of the pixels, 64 hex digits"}
-        ),
+        pa.field("canonical__pixel_id", pa.string(), metadata={b"description": b"BLAKE3 of the pixels, 64 hex digits"}),
         pa.field(
             "canonical__format",
             pa.string(),

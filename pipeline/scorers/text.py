@@ -80,8 +80,10 @@ def _strokes(lines: NDArray[np.uint8], contrast: int) -> tuple[NDArray[np.int64]
     last = first + size[right] - 1
     keep = (first >= _BESIDE) & (last < wide - _BESIDE)
     row, first, last = row[keep], first[keep], last[keep]
+    words, start = lines.view(np.uint32).ravel(), row * wide  # to take a word is quicker than to take its four bytes
     inside, before, after = (
-        lines[row, place].astype(np.int16) for place in ((first + last) // 2, first - _BESIDE, last + _BESIDE)
+        words.take(start + place).view(np.uint8).reshape(-1, 4).astype(np.int16)
+        for place in ((first + last) // 2, first - _BESIDE, last + _BESIDE)
     )
     brighter, darker = inside - np.maximum(before, after), np.minimum(before, after) - inside
     apart = (np.maximum(brighter, darker) >= contrast).any(axis=1)

@@ -105,9 +105,11 @@ def _edges(picture: Canonical) -> tuple[NDArray[np.int64], Sides, Sides]:
         return np.empty(0, np.int64), np.empty((3, 0), np.float32), np.empty((3, 0), np.float32)
     plain = cv2.absdiff(luma[:, 1:], luma[:, :-1]) <= _PLAIN
     step = cv2.absdiff(luma[:, far:-1], luma[:, 1:-far]) >= _STEP
-    row, column = np.nonzero(step & plain[:, : step.shape[1]] & plain[:, far:])
+    row, column = np.divmod(np.flatnonzero(step & plain[:, : step.shape[1]] & plain[:, far:]), step.shape[1])
+    words, start = picture.lines.view(np.uint32).ravel(), row * luma.shape[1] + column
     left, right = (
-        np.ascontiguousarray(picture.lines[row, place, :3].T, np.float32) for place in (column + 1, column + far)
+        np.ascontiguousarray(words.take(start + place).view(np.uint8).reshape(-1, 4)[:, :3].T, np.float32)
+        for place in (1, far)
     )
     rises = left < right
     whole = (rises[0] == rises[1]) & (rises[1] == rises[2]) & (left != right).all(axis=0)
