@@ -95,9 +95,7 @@ def _measured(
     measurers: Sequence[tuple[Measurer, BaseModel]], tools: Tools, part: Sequence[Sample]
 ) -> list[Mapping[str, Any]]:
     """What each measurer finds on each picture, by the measurer's place."""
-
-    # measurers are many short calls: two threads at them wait for each other longer than they work, while one decodes
-    turn = Lock()
+    turn = Lock()  # measurers are many short calls: threads that are at them at once mostly wait for each other
 
     def look(sample: Sample) -> Mapping[str, Any]:
         places = range(len(measurers))
