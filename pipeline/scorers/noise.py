@@ -13,13 +13,15 @@ from pydantic import BaseModel
 
 from pipeline.imaging import Canonical
 
-VERSION = 2
+VERSION = 3
 ADDS = pa.schema(
     [
         pa.field(
             "noise__sigma",
             pa.float32(),
-            metadata={b"description": b"standard deviation of fine noise, levels of 255; above 12 it is plain to see"},
+            metadata={
+                b"description": b"standard deviation of fine noise, levels of 255, 0 to 63; above 12 it is plain to see"
+            },
         )
     ]
 )
@@ -28,8 +30,6 @@ LIMITS = {"noise__sigma": {"max": 12}}
 _KERNEL = np.array([1, -2, 1], np.float32)
 _GAIN = 6.0
 """Standard deviation of the answers to noise of standard deviation 1: the root of the sum of the squared weights."""
-_MOST = 255 * 8
-"""The largest answer."""
 
 
 class Params(BaseModel, frozen=True, extra="forbid"):
@@ -42,8 +42,6 @@ def measure(picture: Canonical, params: Params) -> dict[str, float]:  # noqa: AR
         return {"noise__sigma": 0.0}
     count, high, wide = picture.crops.shape
     answers = cv2.sepFilter2D(picture.crops.reshape(-1, wide), cv2.CV_16S, _KERNEL, _KERNEL)
-    inner = np.abs(answers.reshape(count, high, wide)[:, 1:-1, 1:-1]).astype(np.uint16)
-    below = np.cumsum(
-        cv2.calcHist([inner.reshape(-1, wide - 2)], [0], None, [_MOST + 1], [0, _MOST + 1]), dtype=np.float64
-    )
+    inner = cv2.convertScaleAbs(answers).reshape(count, high, wide)[:, 1:-1, 1:-1].reshape(-1, wide - 2)
+    below = np.cumsum(cv2.calcHist([inner], [0], None, [256], [0, 256]), dtype=np.float64)
     return {"noise__sigma": float(1.4826 * np.searchsorted(below, below[-1] / 2) / _GAIN)}
