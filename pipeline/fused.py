@@ -36,6 +36,10 @@ class Measurer(Protocol):
         """The values of ADDS for one picture."""
 
 
+Measurers = Sequence[tuple[Measurer, BaseModel]]
+"""Each with its parameters."""
+
+
 class Sample(NamedTuple):
     """A picture to look at: its id, its file's name, and which measurers need it."""
 
@@ -55,9 +59,7 @@ def requests_of(samples: Mapping[str, str]) -> dict[str, Request]:
     return dict(zip(sorted(samples), _requests_of(rows, KEY, READS), strict=True))
 
 
-def measure(
-    measurers: Sequence[tuple[Measurer, BaseModel]], samples: Mapping[str, str], tools: Tools
-) -> dict[str, Stored]:
+def measure(measurers: Measurers, samples: Mapping[str, str], tools: Tools) -> dict[str, Stored]:
     """Make sure that every measurer has its row for every sample; `samples` maps sample ids to a file name.
 
     The name only serves to notice an extension that lies. A picture that cannot be decoded gets an error in each; one
@@ -91,9 +93,7 @@ def measure(
     }
 
 
-def _measured(
-    measurers: Sequence[tuple[Measurer, BaseModel]], tools: Tools, part: Sequence[Sample]
-) -> list[Mapping[str, Any]]:
+def _measured(measurers: Measurers, tools: Tools, part: Sequence[Sample]) -> list[Mapping[str, Any]]:
     """What each measurer finds on each picture, by the measurer's place."""
     turn = Lock()  # measurers are many short calls: threads that are at them at once mostly wait for each other
 

@@ -162,6 +162,8 @@ def _models(recipe: Recipe) -> list[_Model]:
     found = [_Model("trainset", base.id, base.revision, part, "base_model.id", untrained, *told)]
     if (recipe.evaluate.prompts or recipe.evaluate.general_prompts) and part == "base":
         found.append(_Model("evaluate", recipe.evaluate.clip, None, "clip", "evaluate.clip"))
+    if alike := recipe.dedup.embedding:
+        found.append(_Model("select", alike.clip, alike.revision, "open_clip", "dedup.embedding.clip"))
     caption = recipe.caption
     if caption.fit or "clip" in caption.rerank:
         field = "evaluate.clip" if caption.clip is None else "caption.clip"

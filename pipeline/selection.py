@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from pipeline.dedup.groups import Near, beside, components
+from pipeline.dedup import turned
+from pipeline.dedup.groups import beside, components
+from pipeline.dedup.links import Linked, Links, bits, gathered
 from pipeline.dedup.pairs import Edge
 from pipeline.errors import RecipeError
 from pipeline.manifest import Row, by
@@ -44,7 +46,8 @@ class Selection:
 def columns(rules: Mapping[str, Limit], dedup: Dedup) -> list[str]:
     """Columns of samples that `select` reads under these rules."""
     order = [column.removeprefix("-") for column in dedup.order]
-    return list(dict.fromkeys(["sample_id", "pixel_id", "error", *order, *rules]))
+    lying = turned.ADDS.names if turned.asked(dedup.near) else []
+    return list(dict.fromkeys(["sample_id", "pixel_id", "error", *order, *rules, *lying]))
 
 
 def select(
@@ -60,13 +63,15 @@ def select(
     priors: Collection[int] = (),
     forgotten: Mapping[str, str] = MappingProxyType({}),
     apart: Collection[frozenset[str]] = (),
+    linked: Iterable[Linked] = (),
+    accepted: Mapping[str, str] = MappingProxyType({}),
 ) -> Selection:
     """Decide about every origin.
 
     Args:
         origins: rows of `manifest.ORIGINS`.
         samples: one row a sample with at least `columns(rules, dedup)`.
-        edges: pairs of pixel ids that look alike, with their distance; each pair once.
+        edges: pairs of pixel ids that look alike as they lie, with their distance; each pair once.
         verdicts: pixel id -> "keep" or "drop", as people said.
         rights: the licences that are allowed.
         rules: limits by column, in the recipe's order; the first one that fails names the reason.
@@ -75,12 +80,14 @@ def select(
         priors: positions of the sources with class pictures, which are a split of their own.
         forgotten: why a picture is taken for one that was forgotten, by pixel id.
         apart: pairs of pixel ids that people keep beside each other. They stay on one side of the split.
+        linked: pairs that count as the same for other reasons: mirrored, turned, or alike to CLIP.
+        accepted: pixel id -> sample id of what earlier runs kept, which is kept in place of all that is like it.
 
     Raises:
         RecipeError: a rule is about a column of text.
     """
     measured = by(samples, "sample_id")
-    near = _near(edges, dedup)
+    near = gathered([*_near(edges, dedup), *linked])
     ledger: dict[str, Row] = {}
     eligible: dict[str, list[Row]] = defaultdict(list)
     dropped: dict[str, list[Row]] = defaultdict(list)
@@ -93,13 +100,13 @@ def select(
                 dropped[origin["sample_id"]].append(origin)
         else:
             eligible[origin["sample_id"]].append(origin)
-    groups = components([row["pixel_id"] for row in samples if not row["error"]], near)
+    groups = components([*accepted, *(row["pixel_id"] for row in samples if not row["error"])], near)
     samples_left = [measured[one] for one in eligible]
-    members, gone = _best(samples_left, eligible, near, verdicts, order=dedup.order, apart=apart)
-    for sample_id, (reason, distance, instead) in gone.items():
-        limit = str(dedup.near.distance) if dedup.near and reason == "looks alike" else None
+    members, gone = _best(samples_left, eligible, near, verdicts, order=dedup.order, apart=apart, accepted=accepted)
+    for sample_id, (reason, value, limit, instead) in gone.items():
+        told = reason if instead in members else f"{reason} (accepted before)"
         for origin in eligible[sample_id]:
-            ledger[origin["origin"]] = _row(origin, "duplicate", "dedup", reason, distance, limit, instead)
+            ledger[origin["origin"]] = _row(origin, "duplicate", "dedup", told, value, limit, instead)
     attached = {
         one: [origin for each in (one, *others) for origin in eligible[each]] for one, others in members.items()
     }
@@ -111,8 +118,8 @@ def select(
         first, *twins = eligible[one.sample_id]
         ledger[first["origin"]] = _row(first, "held_out" if one.split == "held_out" else "kept")
         if one.pixel_id in kept_beside:
-            told = {"reason": "kept beside a look-alike by a person", "value": str(kept_beside[one.pixel_id])}
-            ledger[first["origin"]] |= told
+            value = kept_beside[one.pixel_id].value
+            ledger[first["origin"]] |= {"reason": "kept beside a look-alike by a person", "value": value}
         for twin in twins:
             ledger[twin["origin"]] = _row(twin, "duplicate", "dedup", "same bytes", None, None, one.sample_id)
     return Selection(
@@ -176,27 +183,26 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _near(edges: Iterable[Edge], dedup: Dedup) -> Near:
-    near: Near = defaultdict(dict)
+def _near(edges: Iterable[Edge], dedup: Dedup) -> Iterable[Linked]:
     for a, b, distance in edges:
         if dedup.near and distance <= dedup.near.distance:
-            near[a][b] = near[b][a] = distance
-    return near
+            yield a, b, bits(distance, dedup.near.distance)
 
 
 def _best(
     samples: Sequence[Row],
     origins: Mapping[str, Sequence[Row]],
-    near: Near,
+    near: Links,
     verdicts: Mapping[str, str],
     *,
     order: Sequence[str],
     apart: Collection[frozenset[str]],
-) -> tuple[dict[str, list[str]], dict[str, tuple[str, str | None, str]]]:
-    """The samples kept, each with its duplicates; and for each duplicate why, how far, and which was kept instead.
+    accepted: Mapping[str, str],
+) -> tuple[dict[str, list[str]], dict[str, tuple[str, str, str | None, str]]]:
+    """The samples kept, each with its duplicates; and of each duplicate reason, value, limit and what was kept instead.
 
     Best first: each picture in turn is kept unless it is close to one kept already, so that every member of a group
-    is close to the one kept and groups do not chain.
+    is close to the one kept and groups do not chain. What was accepted before is kept already.
     """
 
     def rank(sample: Row) -> tuple[object, ...]:
@@ -208,22 +214,24 @@ def _best(
             sample["sample_id"],
         )
 
-    keepers: dict[str, str] = {}
+    keepers = dict(accepted)
     members: dict[str, list[str]] = {}
-    gone: dict[str, tuple[str, str | None, str]] = {}
+    gone: dict[str, tuple[str, str, str | None, str]] = {}
     for sample in sorted(samples, key=rank):
         pixel_id, sample_id = sample["pixel_id"], sample["sample_id"]
         alike = [other for other in near.get(pixel_id, {}) if frozenset((pixel_id, other)) not in apart]
         close = sorted((near[pixel_id][other], other) for other in alike if other in keepers)
         if pixel_id in keepers:
-            gone[sample_id] = ("same pixels", "0", keepers[pixel_id])
+            gone[sample_id] = ("same pixels", "0", None, keepers[pixel_id])
         elif close and verdicts.get(pixel_id) != "keep":
-            gone[sample_id] = ("looks alike", str(close[0][0]), keepers[close[0][1]])
+            link, other = close[0]
+            gone[sample_id] = (link.reason, link.value, link.limit, keepers[other])
         else:
             keepers[pixel_id] = sample_id
             members[sample_id] = []
-            continue
-        members[gone[sample_id][2]].append(sample_id)
+    for sample_id, (*_, instead) in gone.items():
+        if instead in members:
+            members[instead].append(sample_id)
     return members, gone
 
 

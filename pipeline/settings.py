@@ -114,6 +114,22 @@ class Near(Part):
     colour: int = Field(
         24, ge=0, le=255, description="largest difference of mean colours, of 255; 0 to 255, and 255 ignores colour"
     )
+    flips: bool = Field(
+        default=False, description="look for copies that are mirrored, too, left to right or upside down"
+    )
+    rotations: bool = Field(
+        default=False, description="look for copies that are turned, too, by quarters; with flips also in a mirror"
+    )
+
+
+class Alike(Part):
+    """When two pictures show the same to CLIP: other crops, other light, other colours, where the hash sees no copy."""
+
+    similarity: float = Field(
+        0.95, ge=-1, le=1, description="least cosine of the two pictures' CLIP embeddings; -1 to 1"
+    )
+    clip: str = Field("starter", description="starter, a folder, or a hub id of a CLIP, open_clip's or transformers'")
+    revision: str | None = Field(None, description="commit of the hub model")
 
 
 BEST = ("resolution__megapixels", "sharpness__score")
@@ -124,6 +140,12 @@ class Dedup(Part):
     """Which pictures count as the same."""
 
     near: Near | None = Field(Near(), description="near-duplicates by perceptual hash; null looks for exact ones only")
+    embedding: Alike | None = Field(None, description="near-duplicates by CLIP embeddings; null looks for none")
+    against: Literal["run", "accepted"] = Field(
+        "run",
+        description="what pictures are held against. run: each other; accepted: also what earlier runs of the "
+        "workspace kept and this one has not, which is kept instead",
+    )
     keep: Literal["best"] | tuple[str, ...] = Field(
         "best",
         description="which of a group is kept. best: highest resolution, then sharpness, then captioned; or columns in "

@@ -45,7 +45,7 @@ def compare(run: Run, now: Recipe, tried: Recipe) -> Difference:
     """
     _check(run, now, tried)
     tools = Tools(run.workspace)
-    rows = [{row["origin"]: row for row in decide(run, tools, recipe)[1].ledger} for recipe in (now, tried)]
+    rows = [{row["origin"]: row for row in decide(run, tools, recipe).selection.ledger} for recipe in (now, tried)]
     pairs = [(row, rows[1][origin]) for origin, row in rows[0].items()]
     stays = [tuple(row["state"] in ledger.STAYED for row in pair) for pair in pairs]
     return Difference(

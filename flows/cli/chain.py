@@ -119,7 +119,7 @@ def prepare(
     multiple=True,
     required=True,
     metavar="COLUMN.BOUND=VALUE",
-    help="A limit to try, such as sharpness__score.min=0.3; may come several times.",
+    help="A limit to try, such as sharpness__score.min=0.3 or dedup.near.distance=4; may come several times.",
 )
 @json_option
 def select(
@@ -130,7 +130,8 @@ def select(
     Changes nothing: reads what the latest run has measured, and writes a page with the pictures beside that run.
     """
     loaded = load(recipe, settings)
-    tried = load(recipe, (*settings, *(f"select.{one}" for one in changes)))
+    limits = (one if one.startswith("dedup.") else f"select.{one}" for one in changes)
+    tried = load(recipe, (*settings, *limits))
 
     from flows.settings import workspace_path
     from pipeline import whatif

@@ -7,7 +7,7 @@ among the nodes before it, up to REACH, so that a recipe's threshold can change 
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,22 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str) -> 
     return _pairs(folder, nodes)
 
 
+def close(values: NDArray[np.uint64], asked: NDArray[np.bool_], limit: int, threads: int) -> Iterator[hamming.Found]:
+    """Pairs of places of which one at least is asked for and whose hashes differ in at most `limit` bits, in batches.
+
+    Those of different hashes come once, those of equal hashes from both sides (and each with itself).
+    """
+    distinct, which = np.unique(values, return_inverse=True)
+    wanted = np.zeros(len(distinct), np.bool_)
+    wanted[which[asked]] = True
+    order, sizes = np.argsort(which, kind="stable").astype(np.int32), np.bincount(which, minlength=len(distinct))
+    starts = np.cumsum(sizes) - sizes
+    equal = np.flatnonzero(wanted & (sizes > 1)).astype(np.int32)
+    same = hamming.Found(equal, equal, np.zeros(len(equal), np.uint8))
+    for batch in chain([same], hamming.near(distinct, limit, asked=wanted, threads=threads)):
+        yield _members(batch, order, starts, sizes)
+
+
 def _compared(
     values: NDArray[np.uint64], known: int, *, threads: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
@@ -77,21 +93,13 @@ def _compared(
 
     Ordered by the later one.
     """
-    distinct, which = np.unique(values, return_inverse=True)
-    asked = np.zeros(len(distinct), np.bool_)
-    asked[which[known:]] = True
-    order, sizes = np.argsort(which, kind="stable").astype(np.int32), np.bincount(which, minlength=len(distinct))
-    starts = np.cumsum(sizes) - sizes
     found = [_NONE]
-    equal = np.flatnonzero(asked & (sizes > 1)).astype(np.int32)
-    same = hamming.Found(equal, equal, np.zeros(len(equal), np.uint8))
-    for batch in chain([same], hamming.near(distinct, REACH, asked=asked, threads=threads)):
-        one, other, distance = _members(batch, order, starts, sizes)
+    for one, other, distance in close(values, np.arange(len(values)) >= known, REACH, threads):
         later, earlier = np.maximum(one, other), np.minimum(one, other)
-        mine = (later >= known) & (later != earlier if batch is same else True)
+        mine = (later >= known) & (later != earlier)
         found.append(hamming.Found(later[mine], earlier[mine], distance[mine]))
     later, earlier, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    if len(equal):  # each pair of equal ones was met from both sides
+    if not distance.all():  # each pair of equal ones was met from both sides
         _, once = np.unique(later.astype(np.int64) * len(values) + earlier, return_index=True)
         return later[once], earlier[once], distance[once]
     ordered = np.argsort(later, kind="stable")

@@ -1,7 +1,7 @@
 """What groups of duplicates are like: how far the members are from the one that is kept, and from each other.
 
 Every member was compared with the one that is kept, so the weakest link is within the limit; two members may differ in
-twice as much, which is the diameter's to tell.
+twice as much, which is the diameter's to tell. What counts as the same only to CLIP may differ in any number of bits.
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.dedup.links import Link, Links
 from pipeline.manifest import Row, table_of
 
 GROUPS = pa.schema(
@@ -21,13 +22,14 @@ GROUPS = pa.schema(
         ("diameter", pa.int32()),  # bits in which the two of the group differ that are farthest apart
     ]
 )
-Near = dict[str, dict[str, int]]
-"""For each pixel id those that look alike, with their distance."""
 _ROWS = 1024
 
 
 def told(ledger: Sequence[Row], hashes: Mapping[str, int]) -> pa.Table:
-    """A row of GROUPS for each picture that is kept in place of others; `hashes` by sample id."""
+    """A row of GROUPS for each picture that is kept in place of others; `hashes` by sample id.
+
+    Of a copy that lies differently, the hash in the way in which it is like the one that is kept.
+    """
     members: dict[str, set[str]] = defaultdict(set)
     for row in ledger:
         if row["state"] == "duplicate" and row["sample_id"] != row["kept_instead"]:
@@ -45,7 +47,7 @@ def _diameter(hashes: NDArray[np.uint64]) -> int:
     return max(int(np.bitwise_count(rows ^ hashes).max()) for rows in blocks)
 
 
-def components(pixel_ids: Iterable[str], near: Near) -> dict[str, int]:
+def components(pixel_ids: Iterable[str], near: Mapping[str, Iterable[str]]) -> dict[str, int]:
     """The number of each picture's group: all that are linked, through however many others."""
     # as scipy's connectedcomponents does it, which takes half a second to import
     parent = {one: one for one in sorted(set(pixel_ids))}
@@ -64,9 +66,9 @@ def components(pixel_ids: Iterable[str], near: Near) -> dict[str, int]:
     return {one: numbers.setdefault(root(one), len(numbers)) for one in parent}
 
 
-def beside(near: Near, apart: Iterable[frozenset[str]], stayed: Container[str]) -> dict[str, int]:
+def beside(near: Links, apart: Iterable[frozenset[str]], stayed: Container[str]) -> dict[str, Link]:
     """Of the pictures that stayed because people keep them beside a look-alike, how near the nearest such one is."""
-    found: dict[str, int] = {}
+    found: dict[str, Link] = {}
     for one, other in map(sorted, apart):
         if other in near.get(one, {}) and one in stayed and other in stayed:
             for each in (one, other):

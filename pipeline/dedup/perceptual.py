@@ -67,15 +67,26 @@ def measure_pixels(pixels: Pixels, params: Params) -> dict[str, int | bool]:
 
 
 def _measured(luma: NDArray[np.uint8], proxy: Pixels, params: Params) -> dict[str, int | bool]:
-    small = cv2.resize(halved(luma, least=_ENOUGH), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
-    low = (_COSINES @ small @ _COSINES.T).ravel()
-    ranked = np.sort(low)
-    bits = low > (ranked[low.size // 2 - 1] + ranked[low.size // 2]) / 2
+    small = shrunk(luma)
     return {
-        "perceptual__hash": int.from_bytes(np.packbits(bits).tobytes(), "big"),
+        "perceptual__hash": hash_of(small),
         "perceptual__colors": _quarters(halved(proxy, least=_ENOUGH)),
         "perceptual__flat": bool(small.std() < params.flat_below),
     }
+
+
+def shrunk(luma: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What is hashed: luma at 32 x 32."""
+    small = cv2.resize(halved(luma, least=_ENOUGH), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float64)
+
+
+def hash_of(small: NDArray[np.float64]) -> int:
+    """The hash of what `shrunk` gives."""
+    low = (_COSINES @ small @ _COSINES.T).ravel()
+    ranked = np.sort(low)
+    bits = low > (ranked[low.size // 2 - 1] + ranked[low.size // 2]) / 2
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def neighbours(

@@ -13,7 +13,7 @@ from pipeline.manifest import Row
 from pipeline.model_files import locate, weights_hash
 from pipeline.stage import Tools
 
-VERSION = 1
+VERSION = 2
 KEY: tuple[str, ...] = ("sample_id",)
 READS: tuple[str, ...] = ()
 ADDS = pa.schema(
@@ -24,22 +24,24 @@ ADDS = pa.schema(
 class Params(BaseModel, frozen=True, extra="forbid"):
     """Which CLIP looks. Its weights are known by their hash, so another name of the same model changes nothing."""
 
-    clip: str = Field("starter", exclude=True, description="starter, a folder, or a hub id of a CLIP")
+    clip: str = Field(
+        "starter", exclude=True, description="starter, a folder, or a hub id of a CLIP, open_clip's or transformers'"
+    )
     revision: str | None = Field(None, exclude=True, description="commit of the hub model")
 
 
-def weights(params: Params) -> str:
-    """Hash of the CLIP's weights.
+def weights(params: Params, *, field: str = "--clip") -> str:
+    """Hash of the CLIP's weights; `field` is where it was named.
 
     Raises:
         ModelError: it is not there and cannot be had.
     """
-    return weights_hash(locate(params.clip, params.revision, part="clip", field="--clip"))
+    return weights_hash(locate(params.clip, params.revision, part="open_clip", field=field))
 
 
 def run(rows: Sequence[Row], params: Params, tools: Tools) -> Sequence[Mapping[str, Any]]:
     """The vectors of some pictures; CLIP sees their proxies, which are larger than what it looks at."""
-    from pipeline.metrics._clip import Clip  # torch takes seconds to import
+    from pipeline.matching.clip import Clip  # torch takes seconds to import
 
     seen, errors = {}, {}
     for place, row in enumerate(rows):

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from pipeline import fused, plugins
-from pipeline.dedup import perceptual
+from pipeline.dedup import perceptual, turned
 from pipeline.errors import RecipeError
 from pipeline.manifest import join
 from pipeline.recipe import Recipe
@@ -15,7 +15,7 @@ from pipeline.stage import Tools, ensure
 
 
 def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
-    """Every scorer with the recipe's parameters for it, and the perceptual hash.
+    """Every scorer with the recipe's parameters for it, the perceptual hash, and those of other ways to lie if asked.
 
     Raises:
         RecipeError: the recipe has parameters for a scorer that does not exist, or wrong ones.
@@ -25,7 +25,13 @@ def measurers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
     found: list[tuple[Any, BaseModel]] = []
     for name, module in plugins.load_all("scorers").items():
         found.append((module, params_of(module, recipe.scorers.get(name, {}), field=f"scorers.{name}")))
-    return [*found, (perceptual, perceptual.Params())]
+    return [*found, *comparers(recipe)]
+
+
+def comparers(recipe: Recipe) -> list[tuple[fused.Measurer, BaseModel]]:
+    """What pictures are compared by: the perceptual hash, and where it is asked for that of each way to lie."""
+    lying: list[tuple[Any, BaseModel]] = [(turned, turned.Params())] if turned.asked(recipe.dedup.near) else []
+    return [(perceptual, perceptual.Params()), *lying]
 
 
 def judges(recipe: Recipe) -> list[tuple[Any, BaseModel]]:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline import ledger, selection, tombstones
-from pipeline.dedup import edges, exact, groups, perceptual
-from pipeline.fused import fingerprint_of
+from pipeline.dedup import exact, groups, perceptual, turned
 from pipeline.manifest import Row, table_of
 from pipeline.recipe import Recipe
 from pipeline.review import journal
@@ -17,6 +17,7 @@ from pipeline.run import Run
 from pipeline.selection import Kept, Selection
 from pipeline.settings import Near
 from pipeline.stage import Tools
+from pipeline.steps import accepted, likeness
 
 KEPT = pa.schema(
     [
@@ -28,8 +29,6 @@ KEPT = pa.schema(
         ("origins", pa.string()),  # JSON: rows of ORIGINS, its own first
     ]
 )
-COMPARED = perceptual.ADDS.names
-"""Columns of samples by which pictures are compared."""
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -37,48 +36,53 @@ def run(run: Run, tools: Tools) -> str:
 
     Says how many files are in each state.
     """
-    origins, made, compared = decide(run, tools, run.recipe)
-    ledger.check(made.ledger, origins)
+    made, compared, grouped = decide(run, tools, run.recipe)
+    ledger.check(made.ledger, run.rows("origins"))
     run.save("edges", compared)
     run.save("ledger", table_of(made.ledger, ledger.LEDGER))
-    hashes = {row["sample_id"]: row["perceptual__hash"] for row in run.rows("samples", ("sample_id", *COMPARED))}
-    run.save("groups", groups.told(made.ledger, hashes))
+    run.save("groups", grouped)
     save_kept(run, made.kept)
     save_kept(run, made.dropped, name="dropped")
     return ", ".join(f"{count} {state}" for state, count in ledger.totals(made.ledger).items())
 
 
-def decide(run: Run, tools: Tools, recipe: Recipe) -> tuple[list[Row], Selection, pa.Table]:
-    """The run's origins, what becomes of them under a recipe (its own or another), and all edges; saves nothing."""
+class Decided(NamedTuple):
+    """What becomes of the files of a run, all edges, and what the groups of duplicates are like."""
+
+    selection: Selection
+    edges: pa.Table
+    groups: pa.Table
+
+
+def decide(run: Run, tools: Tools, recipe: Recipe) -> Decided:
+    """What becomes of the run's files under a recipe, its own or another; saves nothing."""
     origins = run.rows("origins")
-    samples = run.rows("samples", sorted({*selection.columns(recipe.rules, recipe.dedup), *COMPARED}))
-    comparable = [row for row in samples if not row["error"] and not row["perceptual__flat"]]
-    pairs = edges.ensure(
-        {row["pixel_id"]: row["perceptual__hash"] for row in comparable},
-        tools,
-        hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
-    )
+    samples = run.rows("samples", sorted({*selection.columns(recipe.rules, recipe.dedup), *likeness.COLUMNS}))
+    said = journal.load(run.workspace.decisions)
+    verdicts = {name: one.verdict for name, one in said.latest().items() if one.verdict in ("keep", "drop")}
+    earlier: list[Row] = []
+    if recipe.dedup.against == "accepted":
+        earlier = accepted.measured(accepted.before(run, verdicts), recipe, tools)
+    alike = likeness.look([*(row for row in samples if not row["error"]), *earlier], recipe.dedup, tools)
     pictures = [row for row in origins if not row.get("mask_of")]
     same = table_of([*exact.of_bytes(pictures), *exact.of_pixels(samples)], exact.EDGES)
-    near = recipe.dedup.near
-    gone = _forgotten(run, samples)
-    colours = {row["pixel_id"]: row["perceptual__colors"] for row in comparable}
-    said = journal.load(run.workspace.decisions)
-    decided = said.latest()
     made = selection.select(
         origins,
         samples,
-        pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else (),
-        {pixel_id: one.verdict for pixel_id, one in decided.items() if one.verdict in ("keep", "drop")},
+        alike.near,
+        verdicts,
         rights=recipe.rights,
         rules=recipe.rules,
         dedup=recipe.dedup,
         split=recipe.split,
         priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
-        forgotten=gone,
+        forgotten=_forgotten(run, samples),
         apart=said.apart(),
+        linked=alike.linked,
+        accepted={row["pixel_id"]: row["sample_id"] for row in earlier},
     )
-    return origins, made, pa.concat_tables([same, pairs.table(exact.EDGES)])
+    hashes = _as_grouped(made.ledger, [*samples, *earlier], recipe)
+    return Decided(made, pa.concat_tables([same, alike.table()]), groups.told(made.ledger, hashes))
 
 
 def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
@@ -91,20 +95,30 @@ def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
     tombstones.add(run.workspace.root, [replace(stones[row["pixel_id"]], sample_id=row["sample_id"]) for row in again])
     for row in again:
         run.workspace.original(row["sample_id"]).unlink(missing_ok=True)
-    # a recipe may keep look-alikes, but not of what was taken out for good
-    near, seen = (
-        run.recipe.dedup.near or Near(),
-        [row for row in samples if not row["error"] and not row["perceptual__flat"]],
-    )
     found: dict[str, str] = {}
-    if buried.looks and seen:
+    if seen := [row for row in samples if not row["error"] and not row["perceptual__flat"]] if buried.looks else []:
+        # a recipe may keep look-alikes, but not of what was taken out for good
+        near, ways = run.recipe.dedup.near or Near(), turned.asked(run.recipe.dedup.near)
         looks, colours = (np.array([one[place] for one in buried.looks], np.uint64) for place in (0, 1))
-        hashes = np.array([row["perceptual__hash"] for row in seen], np.uint64)
-        mine, other, _ = perceptual.neighbours(hashes, looks, distance=near.distance)
+        lying = [[row["perceptual__hash"], *(row["turned__hashes"][way] for way in ways)] for row in seen]
+        hashes = np.array(lying, np.uint64).T
         own = np.array([row["perceptual__colors"] for row in seen], np.uint64)
-        alike = perceptual.colour_distance(own[mine], colours[other]) <= near.colour
-        found = {seen[place]["pixel_id"]: "looks like a forgotten picture" for place in mine[alike]}
+        laid = np.concatenate([own, *(turned.colours_laid(own, turned.WAYS[way]) for way in ways)])
+        mine, other, _ = perceptual.neighbours(hashes.ravel(), looks, distance=near.distance)
+        alike = perceptual.colour_distance(laid[mine], colours[other]) <= near.colour
+        found = {seen[place % len(seen)]["pixel_id"]: "looks like a forgotten picture" for place in mine[alike]}
     return found | {row["pixel_id"]: "same pixels as a forgotten picture" for row in again}
+
+
+def _as_grouped(rows: Sequence[Row], samples: Sequence[Row], recipe: Recipe) -> dict[str, int]:
+    """The hash of each picture by sample id; of a copy that lies differently, as it is like the one that is kept."""
+    by_id = {row["sample_id"]: row for row in samples}
+    found = {one: row["perceptual__hash"] for one, row in by_id.items()}
+    for row in rows:
+        if row["state"] == "duplicate" and row["reason"].startswith("looks alike, "):
+            lying = by_id[row["sample_id"]]["turned__hashes"]
+            found[row["sample_id"]] = turned.toward(found[row["kept_instead"]], lying, recipe.dedup.near)
+    return found
 
 
 def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
