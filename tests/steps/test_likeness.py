@@ -36,7 +36,7 @@ def chain(begin, photos, **dedup):
 
 def tried(run, **dedup):
     """The run's recipe with another `dedup`."""
-    return parse({**run.recipe.model_dump(mode="json", exclude_unset=True), "dedup": dedup})
+    return parse({**run.recipe.model_dump(mode="json", exclude_unset=True, by_alias=True), "dedup": dedup})
 
 
 def gone(made):
