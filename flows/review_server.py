@@ -13,6 +13,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -61,11 +62,12 @@ class Wanted(BaseModel):
 
 
 class Deciding(BaseModel):
-    """What the page wants to be decided."""
+    """What the page wants to be decided, and the picture that it goes on to."""
 
     reviewer: str
     wishes: list[Wanted] = Field(min_length=1, max_length=1_000_000)
     bulk: bool = False
+    next: str | None = None
 
 
 class Typing(BaseModel):
@@ -242,7 +244,10 @@ def app(
         done = desk.decide([Wish(**wish.model_dump()) for wish in said.wishes], said.reviewer, bulk=said.bulk)
         times.setdefault(said.reviewer, []).extend([time.monotonic()] * min(done.decisions, 1))
         row = _whole(desk, said.wishes[0].id) if len(said.wishes) == 1 else None
-        return {"batch": done.batch, "decisions": done.decisions, "conflicts": len(done.conflicts), "row": row}
+        told = {"batch": done.batch, "decisions": done.decisions, "conflicts": len(done.conflicts), "row": row}
+        with suppress(InputError):  # what was decided is on the disk, whatever comes next
+            told["next"] = _whole(desk, said.next) if said.next else None
+        return told
 
     @server.post("/api/reading")
     def composed(said: Reading) -> dict[str, Any]:
@@ -256,11 +261,9 @@ def app(
 
 
 def _encoded(read: Callable[[str], bytes], side: int, sample_id: str) -> bytes | None:
-    try:
-        pixels = imaging.decode(read(sample_id)).pixels
-    except (PictureError, OSError):
-        return None
-    return imaging.thumbnail(pixels, side, quality=75)
+    with suppress(PictureError, OSError):
+        return imaging.thumbnail(imaging.decode(read(sample_id)).pixels, side, quality=75)
+    return None
 
 
 def _brief(row: ReviewRow) -> dict[str, Any]:

@@ -15,23 +15,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline import plugins
 from pipeline.captioning import Caption
+from pipeline.duplicates import Contamination, Dedup
 from pipeline.errors import InputError, RecipeError
 from pipeline.manifest import digest
 from pipeline.ranges import Tune
-from pipeline.settings import (
-    Allow,
-    Augment,
-    BaseModelRef,
-    Buckets,
-    Contamination,
-    Dedup,
-    Evaluate,
-    Limit,
-    Part,
-    Review,
-    Source,
-    Split,
-)
+from pipeline.settings import Allow, Augment, BaseModelRef, Buckets, Evaluate, Limit, Part, Review, Source, Split
 from pipeline.training.settings import TrainSettings
 
 

@@ -12,11 +12,12 @@ from types import MappingProxyType
 
 from pipeline.dedup import turned
 from pipeline.dedup.groups import beside, components
-from pipeline.dedup.links import Linked, Links, bits, gathered
+from pipeline.dedup.links import Linked, Links, gathered, within
 from pipeline.dedup.pairs import Edge
+from pipeline.duplicates import Dedup
 from pipeline.errors import RecipeError
 from pipeline.manifest import Row, by
-from pipeline.settings import Allow, Dedup, Limit, Split
+from pipeline.settings import Allow, Limit, Split
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def select(
         RecipeError: a rule is about a column of text.
     """
     measured = by(samples, "sample_id")
-    near = gathered([*_near(edges, dedup), *linked])
+    near = gathered([*(within(edges, dedup.near.distance) if dedup.near else ()), *linked])
     ledger: dict[str, Row] = {}
     eligible: dict[str, list[Row]] = defaultdict(list)
     dropped: dict[str, list[Row]] = defaultdict(list)
@@ -181,12 +182,6 @@ def _failed(column: str, value: object, limit: Limit) -> tuple[str, str | None, 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _near(edges: Iterable[Edge], dedup: Dedup) -> Iterable[Linked]:
-    for a, b, distance in edges:
-        if dedup.near and distance <= dedup.near.distance:
-            yield a, b, bits(distance, dedup.near.distance)
 
 
 def _best(

@@ -7,10 +7,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline import ledger
+from pipeline.duplicates import Dedup, Near
 from pipeline.errors import RecipeError
 from pipeline.manifest import by
 from pipeline.selection import select
-from pipeline.settings import Allow, Dedup, Limit, Near, Split
+from pipeline.settings import Allow, Limit, Split
 
 PIXELS = [f"p{number}" for number in range(10)]
 RULES = {"sharpness__score": Limit(min=0.2), "resolution__short_side": Limit(min=100, max=1000)}

@@ -2,7 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import settings
-from pipeline.settings import Buckets, Evaluation, Limit, Painted, Part, Source
+from pipeline.duplicates import Evaluation
+from pipeline.settings import Buckets, Limit, Painted, Part, Source
 
 PARTS = [
     part for part in vars(settings).values() if isinstance(part, type) and issubclass(part, Part) and part is not Part

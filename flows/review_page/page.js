@@ -56,11 +56,11 @@ function picture(id) {
   at("large").src = `/large/${id}.webp`;
 }
 
-async function show(id) {
+async function show(id, given = null) {
   missing = id;
   list.select(id);
   picture(id);
-  const told = await get(`/api/row/${id}`);
+  const told = given ?? (await get(`/api/row/${id}`));
   if (missing !== id) return;
   paint(told);
   const here = list.place(id);
@@ -136,39 +136,50 @@ function clash() {
 async function decide(word, { stay = false } = {}) {
   if (!row || busy) return;
   busy = true;
-  const here = row;
-  const wish = { id: here.id, seen: here.caption, version: here.version, caption: at("caption").value, word, note: at("note").value };
-  status("saving…");
   try {
-    await settled();
-    const done = await post("/api/decide", { wishes: [wish] });
-    forget(here.id);
-    drafts.delete(here.id);
-    if (done.batch) undoable.push([done.batch, here.id]);
-    at("undo").disabled = undoable.length === 0;
-    if (done.conflicts) {
-      paint(done.row);
-      status("");
-      tell("Someone decided otherwise meanwhile. Both are kept: choose.");
-    } else {
-      list.update(done.row);
-      if (stay || !(await move(1))) paint(done.row);
-      status("saved");
-    }
-    progress();
+    await decided(word, stay ? null : (following(1) ?? null));
   } catch (error) {
-    status(error instanceof TypeError ? "NOT saved: the server cannot be reached" : "NOT saved", true);
-    if (!(error instanceof TypeError)) tell(error.message);
+    tell(error.message);
   }
   busy = false;
 }
 
+async function decided(word, next) {
+  const here = row;
+  const wish = { id: here.id, seen: here.caption, version: here.version, caption: at("caption").value, word, note: at("note").value };
+  status("saving…");
+  let done;
+  try {
+    await settled();
+    // the next row comes along with the answer: to ask for it would take as long again
+    done = await post("/api/decide", { wishes: [wish], next });
+  } catch (error) {
+    status(error instanceof TypeError ? "NOT saved: the server cannot be reached" : "NOT saved", true);
+    if (!(error instanceof TypeError)) tell(error.message);
+    return;
+  }
+  forget(here.id);
+  drafts.delete(here.id);
+  if (done.batch) undoable.push([done.batch, here.id]);
+  at("undo").disabled = undoable.length === 0;
+  if (done.conflicts) {
+    paint(done.row);
+    status("");
+    tell("Someone decided otherwise meanwhile. Both are kept: choose.");
+  } else {
+    list.update(done.row);
+    if (next) await show(next, done.next);
+    else paint(done.row);
+    status("saved");
+  }
+  progress();
+}
+
+const following = (by) => list.all()[(row ? list.place(row.id) : -1) + by];
+
 async function move(by) {
-  const ids = list.all();
-  const next = ids[(row ? list.place(row.id) : -1) + by];
-  if (!next) return false;
-  await show(next);
-  return true;
+  const next = following(by);
+  if (next) await show(next);
 }
 
 function choose(place) {

@@ -31,6 +31,11 @@ def bits(distance: int, limit: int, reason: str = "looks alike", *, level: int =
     return Link(level, distance, reason, str(distance), str(limit))
 
 
+def within(edges: Iterable[tuple[str, str, int]], limit: int) -> Iterable[Linked]:
+    """Those of pairs with the bits in which their hashes differ that are near enough."""
+    return ((a, b, bits(distance, limit)) for a, b, distance in edges if distance <= limit)
+
+
 def gathered(linked: Iterable[Linked]) -> Links:
     """The links of each picture, from both sides."""
     found: Links = {}

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from pipeline.dedup import edges, perceptual
 from pipeline.dedup.links import Linked, bits
+from pipeline.duplicates import Near
 from pipeline.imaging import Canonical
-from pipeline.settings import Near
 
 VERSION = 1
 Plane = NDArray[Any]

@@ -12,9 +12,9 @@ from PIL import Image
 
 from pipeline import atomic
 from pipeline.dedup import perceptual
+from pipeline.duplicates import Near
 from pipeline.errors import InputError
 from pipeline.imaging import decode
-from pipeline.settings import Near
 from pipeline.starter import defects, pictures
 from pipeline.starter.defects import GOOD, KINDS, STAYS, Truth
 from pipeline.starter.scene import Scene

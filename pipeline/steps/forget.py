@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline import tombstones
 from pipeline.dedup import perceptual
+from pipeline.duplicates import Near
 from pipeline.errors import InputError
 from pipeline.manifest import Row, read_table
-from pipeline.settings import Near
 from pipeline.steps import purge
 from pipeline.tombstones import Tombstone
 from pipeline.workspace import Workspace, write_bytes

@@ -10,9 +10,9 @@ from pipeline import stage
 from pipeline.dedup import edges, embedded, exact, perceptual, turned
 from pipeline.dedup.links import Linked
 from pipeline.dedup.pairs import Edge, Pairs
+from pipeline.duplicates import Dedup
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row
-from pipeline.settings import Dedup
 from pipeline.stage import Tools
 from pipeline.steps import embed
 

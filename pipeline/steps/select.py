@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from pipeline import ledger, selection, tombstones
 from pipeline.dedup import exact, groups, perceptual, turned
+from pipeline.duplicates import Near
 from pipeline.manifest import Row, table_of
 from pipeline.recipe import Recipe
 from pipeline.review import journal
 from pipeline.run import Run
 from pipeline.selection import Kept, Selection
-from pipeline.settings import Near
 from pipeline.stage import Tools
 from pipeline.steps import accepted, likeness
 

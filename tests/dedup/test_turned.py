@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dedup import perceptual, turned
+from pipeline.duplicates import Near
 from pipeline.imaging import decode, encode_png
-from pipeline.settings import Near
 from tests.dedup.test_perceptual import textured
 
 PHOTOS = sorted((Path(__file__).parents[3] / "shared" / "photos").glob("*/0[0-3].jpg"))

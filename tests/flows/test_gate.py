@@ -141,11 +141,12 @@ def test_an_answer_that_is_no_good_is_told_and_asked_for_again(deployed, capfd):
 
 
 def environment(home, address):
-    """A scratch home for Prefect and a runner that looks often."""
+    """A scratch home for Prefect, a runner that looks often, and a client that soon tells that nobody answers."""
     return os.environ | {
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": address,
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_CLIENT_MAX_RETRIES": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
 

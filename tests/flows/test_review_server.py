@@ -124,6 +124,17 @@ def test_pictures_are_small_and_large_and_as_the_model_sees_them(inside):
     assert inside.get(f"/large/{ids(inside)[2]}.webp").status_code == 404
 
 
+def test_the_row_that_the_page_goes_on_to_comes_with_the_decision(inside, place):
+    first, _, second = ids(inside)
+    rows = [inside.get(f"/api/row/{one}").json() for one in (first, second)]
+    said = {"reviewer": "anna", "wishes": [wish(rows[0], caption="Anna's cat")]}
+    assert inside.post("/api/decide", json=said | {"next": second}).json()["next"] == rows[1]
+    said["wishes"] = [wish(rows[1], caption="Anna's dog")]
+    gone = inside.post("/api/decide", json=said | {"next": "s-none"}).json()
+    assert (gone["decisions"], gone.get("next")) == (1, None)
+    assert len(journal.load(place).decisions) == 2
+
+
 def test_a_decision_a_conflict_and_undo(inside, place):
     row = inside.get(f"/api/row/{ids(inside)[0]}").json()
     done = inside.post(

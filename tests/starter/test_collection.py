@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.dedup import perceptual
+from pipeline.duplicates import Near
 from pipeline.errors import InputError, PictureError
 from pipeline.imaging import decode
-from pipeline.settings import Near
 from pipeline.starter import collection, defects, pictures
 from pipeline.starter.defects import GOOD, KINDS
 

@@ -7,9 +7,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline import ledger
+from pipeline.duplicates import Dedup, Near
 from pipeline.metrics import stable_loss
 from pipeline.selection import Kept, select
-from pipeline.settings import Allow, Augment, Dedup, Limit, Near, Split
+from pipeline.settings import Allow, Augment, Limit, Split
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
 from pipeline.trainset import build
