@@ -28,12 +28,17 @@ LOT_BYTES = 8 * 2**20
 _ATTEMPTS = 5
 
 
-def read(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of all rows, those of a later shard behind those of an earlier one; no columns where no shard is."""
+def read(
+    folder: Path, columns: Sequence[str], *, shape: Callable[[pa.Table], pa.Table] = lambda table: table
+) -> pa.Table:
+    """Some columns of all rows, those of a later shard behind those of an earlier one; no columns where no shard is.
+
+    `shape` makes of each shard what is wanted of it, so that not all of all is in memory at once.
+    """
 
     def everything() -> pa.Table:
         paths = _paths(folder)
-        return read_table(*paths, columns=columns) if paths else pa.table({})
+        return pa.concat_tables([shape(read_table(one, columns=columns)) for one in paths]) if paths else pa.table({})
 
     return _patiently(everything)
 

@@ -235,10 +235,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Make `path` a Parquet file of `table`, by rename, in row groups of at most about a megabyte."""
+    """Make `path` a Parquet file of `table`, by rename, in row groups of at most about a megabyte.
+
+    Values of dictionaries are written out: Parquet would put the whole dictionary into each row group.
+    """
     rows = max(1, ROW_GROUP_BYTES * len(table) // max(1, table.nbytes))
-    with atomic.file(path) as part:
-        pq.write_table(table, part, row_group_size=rows, compression="zstd", write_page_checksum=True)
+    kinds = [(one, one.type.value_type if pa.types.is_dictionary(one.type) else one.type) for one in table.schema]
+    plain = pa.schema([one.with_type(kind) for one, kind in kinds], table.schema.metadata)
+    with atomic.file(path) as part, pq.ParquetWriter(part, plain, compression="zstd", write_page_checksum=True) as out:
+        for place in range(0, max(1, len(table)), rows):
+            out.write_table(table.slice(place, rows).cast(plain), row_group_size=rows)
 
 
 def _text(path: Path) -> str:

@@ -96,11 +96,11 @@ def test_a_write_that_fails_leaves_the_old_and_nothing_else(tmp_path, monkeypatc
 
 
 def test_a_table_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    def half(table, part, **options):
-        part.write_bytes(b"PAR1 and then the power went")
+    def half(writer, table, **options):
+        writer.file_handle.write(b"PAR1 and then the power went")
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(module.pq, "write_table", half)
+    monkeypatch.setattr(module.pq.ParquetWriter, "write_table", half)
     with pytest.raises(OSError, match="Input/output"):
         write_table(tmp_path / "t.parquet", pa.table({"a": [1]}))
     assert everything(tmp_path) == {}

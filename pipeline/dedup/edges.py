@@ -42,10 +42,11 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     """Nothing: the distance that counts is selection's business."""
 
 
-def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str) -> Pairs:
-    """All edges among the given pictures, comparing only those that are new; `nodes` has each pixel id's 64-bit hash.
+def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str, within: int = REACH) -> Pairs:
+    """The edges of up to `within` bits among the given pictures, comparing only those that are new.
 
-    Pictures too flat to compare must be left out by the caller.
+    `nodes` has each pixel id's 64-bit hash; pictures too flat to compare must be left out by the caller. All edges up
+    to REACH are stored; of a hundred thousand pictures there may be millions, of which few are asked for.
     """
     module, began = sys.modules[__name__], time.monotonic()
     folder = tools.workspace.table_folder("edges", fingerprint(module, Params(), hash_fingerprint))
@@ -67,7 +68,7 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str) -> 
         commit(folder, module, requests_of(asked, KEY, READS), rows)
     shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
-    return _pairs(folder, nodes)
+    return _pairs(folder, nodes, within)
 
 
 def close(values: NDArray[np.uint64], asked: NDArray[np.bool_], limit: int, threads: int) -> Iterator[hamming.Found]:
@@ -126,19 +127,24 @@ def _known(folder: Path) -> dict[str, int]:
     return dict(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else {}
 
 
-def _pairs(folder: Path, nodes: Mapping[str, int]) -> Pairs:
+def _pairs(folder: Path, nodes: Mapping[str, int], within: int) -> Pairs:
     """The stored neighbours as pairs; told twice where a shard was lost, since its nodes are then newer than others."""
     names = sorted(nodes)
-    stored = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"])
+
+    def near(shard: pa.Table) -> pa.Table:
+        distances = pc.list_flatten(shard["edges__distances"])
+        chosen = pc.indices_nonzero(pc.less_equal(pc.cast(distances, pa.int16()), within))
+        node = pc.list_parent_indices(shard["edges__others"]).take(chosen)
+        others = pc.list_flatten(shard["edges__others"]).take(chosen)
+        return pa.table({"one": shard["pixel_id"].take(node), "other": others, "distance": distances.take(chosen)})
+
+    stored = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"], shape=near)
     if not stored.num_columns:
         return Pairs.none(names)
     order = pa.array(names, pa.string())
-    counts = pc.list_value_length(stored["edges__others"]).to_numpy()
-    one = np.repeat(_places(stored["pixel_id"], order), counts)
-    other = _places(pc.list_flatten(stored["edges__others"]), order)
-    distance = pc.list_flatten(stored["edges__distances"]).to_numpy()
+    one, other = (_places(stored[name], order) for name in ("one", "other"))
     asked = (one >= 0) & (other >= 0)
-    return Pairs.of(names, one[asked], other[asked], distance[asked])
+    return Pairs.of(names, one[asked], other[asked], stored["distance"].to_numpy()[asked])
 
 
 def _places(values: pa.ChunkedArray, names: pa.Array) -> NDArray[np.int32]:

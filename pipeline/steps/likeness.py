@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline import stage
 from pipeline.dedup import edges, embedded, exact, perceptual, turned
 from pipeline.dedup.links import Linked
-from pipeline.dedup.pairs import Edge, Pairs
+from pipeline.dedup.pairs import Pairs
 from pipeline.duplicates import Dedup
 from pipeline.fused import fingerprint_of
 from pipeline.manifest import Row
@@ -24,10 +24,8 @@ COLUMNS = perceptual.ADDS.names
 class Likeness:
     """What pictures are alike."""
 
-    pairs: Pairs
-    """All that were compared as they lie, far ones and ones of other colours, too."""
-    near: Sequence[Edge] | Pairs
-    """Those of them that the recipe takes for the same."""
+    near: Pairs
+    """What the recipe takes for the same as it lies."""
     linked: Sequence[Linked]
     """What is the same mirrored, turned, or to CLIP."""
 
@@ -37,7 +35,7 @@ class Likeness:
             {"a": a, "b": b, "kind": link.reason, "distance": round(link.distance * (1000 if link.level == 2 else 1))}
             for a, b, link in self.linked
         ]
-        return pa.concat_tables([self.pairs.table(exact.EDGES), pa.Table.from_pylist(rows, schema=exact.EDGES)])
+        return pa.concat_tables([self.near.table(exact.EDGES), pa.Table.from_pylist(rows, schema=exact.EDGES)])
 
 
 def look(samples: Sequence[Row], dedup: Dedup, tools: Tools) -> Likeness:
@@ -51,11 +49,11 @@ def look(samples: Sequence[Row], dedup: Dedup, tools: Tools) -> Likeness:
         {one: row["perceptual__hash"] for one, row in comparable.items()},
         tools,
         hash_fingerprint=fingerprint_of(perceptual, perceptual.Params()),
+        within=dedup.near.distance if dedup.near else -1,
     )
-    near = dedup.near
     colours = {one: row["perceptual__colors"] for one, row in comparable.items()}
-    alike = pairs.within(near.distance).of_like_colours(colours, limit=near.colour) if near else ()
-    return Likeness(pairs, alike, [*_turned(comparable, dedup, tools), *_embedded(samples, dedup, tools)])
+    alike = pairs.of_like_colours(colours, limit=dedup.near.colour if dedup.near else 0)
+    return Likeness(alike, [*_turned(comparable, dedup, tools), *_embedded(samples, dedup, tools)])
 
 
 def _turned(comparable: dict[str, Row], dedup: Dedup, tools: Tools) -> Sequence[Linked]:
