@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -31,6 +32,17 @@ SIDECARS = (".txt", ".TXT", ".caption")
 ABOUT = (*_metadata.FILES, "README.md", "ATTRIBUTION.md")
 """Files that are about pictures, and none of them."""
 SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
+
+
+class Listed(NamedTuple):
+    """A file that is there."""
+
+    path: Path
+    problem: PictureError | None
+    """What keeps it from being read."""
+    status: os.stat_result | None = None
+    captions: tuple[str, ...] = ()
+    """Paths of what may be its caption, best first."""
 
 
 def check(source: Source, position: int) -> None:
@@ -76,22 +88,20 @@ def scan(
     root, refer = source.path, source.originals == "reference"
     told = _metadata.read(_metadata_files(root))
     before = seen(root, workspace)
-    there = [*_listing(root, sidecars), *_masks_outside(source)]
-    matched = _metadata.matched(told, [path for path, _ in there])
-    listed = [(path, problem, matched.get(path)) for path, problem in there]
-    masks = _masks.of((path for path, _, _ in listed), root, source.masks)
+    listed = [*_listing(root, sidecars), *_masks_outside(source)]
+    matched = _metadata.matched(told, [one.path for one in listed])
+    masks = _masks.of((one.path for one in listed), root, source.masks)
 
-    def look(
-        path: Path, problem: PictureError | None, beside: _metadata.Told | None, *, read: bool = True
-    ) -> tuple[Row, Row | None] | None:
+    def look(one: Listed, *, read: bool = True) -> tuple[Row, Row | None] | None:
         """The file's row, and what it is known by the next time; None where it is to be read first, and not now."""
+        path, beside = one.path, matched.get(one.path)
         try:
-            if problem:
-                raise problem
+            if one.problem:
+                raise one.problem
             if path in masks and masks[path] is None:
                 raise PictureError("mask_alone", "a mask, and there is no picture that it belongs to")
-            caption = _caption(path, sidecars)
-            known = identity(path, root)
+            caption = _caption(one.captions)
+            known = identity(path, root, one.status)
             sample_id = before.get(known)
             if sample_id is None or not _is_stored(sample_id, path, workspace, refer=refer):
                 if not read:
@@ -104,17 +114,17 @@ def scan(
         seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
         return {**row, "sample_id": sample_id, "bytes": known[1]}, seen_now
 
-    looked = [look(*one, read=False) for one in listed]  # most are as they were, and no work for threads
+    looked = [look(one, read=False) for one in listed]  # most are as they were, and no work for threads
     unread = [place for place, found in enumerate(looked) if found is None]
     with ThreadPoolExecutor(READERS) as pool:
-        read = pool.map(lambda place: look(*listed[place]), unread)
+        read = pool.map(lambda place: look(listed[place]), unread)
         for place, found in zip(unread, read, strict=True):
             progress(place, len(listed))
             looked[place] = found
     rows, now = [one[0] for one in looked if one], [one[1] for one in looked if one and one[1]]
     progress(len(listed), len(listed))
     _attach(rows, {shown(mask): shown(picture) for mask, picture in masks.items() if picture})
-    beside_of = [beside for _, _, beside in listed]
+    beside_of = [matched.get(one.path) for one in listed]
     rows += [one for row, beside in zip(rows, beside_of, strict=True) for one in further(row, beside)]
     for path, beside in told.items():
         missing = f"missing: named in {shown(beside.where)}"
@@ -125,14 +135,15 @@ def scan(
 
 def files(root: Path, masks: Path | None = None, sidecars: Sequence[str] = SIDECARS) -> Iterator[Path]:
     """The files below `root` that a scan would read as pictures; `masks` is a folder of masks."""
-    found = [path for path, problem in _listing(root, sidecars) if problem is None]
+    found = [one.path for one in _listing(root, sidecars) if one.problem is None]
     beside = _masks.of(found, root, masks)
     return (path for path in found if path not in beside)
 
 
-def identity(path: Path, root: Path) -> tuple[str, int, int]:
+def identity(path: Path, root: Path, status: os.stat_result | None = None) -> tuple[str, int, int]:
     """What a file is known by while nobody changes it: path below `root`, size in bytes, time of change in ns."""
-    text, status = os.fspath(path), os.stat(path)  # noqa: PTH116 (of 100,000 files a Path takes seconds more)
+    text = os.fspath(path)
+    status = status or os.stat(text)  # noqa: PTH116 (of 100,000 files a Path takes seconds more)
     return shown(text.removeprefix(f"{os.fspath(root).rstrip('/')}/")), status.st_size, status.st_mtime_ns
 
 
@@ -152,7 +163,7 @@ def _attach(rows: list[Row], masks: Mapping[str, str]) -> None:
             named[picture]["mask"] = named[mask]["sample_id"]
 
 
-def _masks_outside(source: Source) -> Iterator[tuple[Path, PictureError | None]]:
+def _masks_outside(source: Source) -> Iterator[Listed]:
     """What lies in the source's folder of masks, where that is not below the source's own.
 
     Raises:
@@ -177,12 +188,12 @@ def _memory(root: Path, workspace: Workspace) -> Path:
 
 def _is_stored(sample_id: str, path: Path, workspace: Workspace, *, refer: bool) -> bool:
     """Whether the bytes of an unchanged file are there as they should be; another that is referred to may change."""
-    place = workspace.original(sample_id)
+    place = workspace.original_path(sample_id)
     try:
         linked = stat.S_ISLNK(os.lstat(place).st_mode)
     except OSError:
         return False
-    return not linked or (refer and place.exists() and place.readlink() == path.resolve())
+    return not linked or (refer and Path(place).exists() and Path(place).readlink() == path.resolve())
 
 
 def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:
@@ -193,19 +204,22 @@ def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:
     return workspace.refer_original(path, data) if refer else workspace.keep_original(data)
 
 
-def _listing(root: Path, sidecars: Sequence[str]) -> Iterator[tuple[Path, PictureError | None]]:
+def _listing(root: Path, sidecars: Sequence[str]) -> Iterator[Listed]:
     """Everything below `root` but captions and metadata, with what keeps it from being read."""
     failed: list[OSError] = []
     for folder, links, names in _walk(root, failed.append):
         for name in links:
-            yield folder / name, PictureError("not_followed", "a link to a folder; name that as a source of its own")
-        pictures = {_stem(name) for name in names if not name.endswith(tuple(sidecars))}
+            problem = PictureError("not_followed", "a link to a folder; name that as a source of its own")
+            yield Listed(folder / name, problem)
+        beside = {name for name in names if name.endswith(tuple(sidecars))}
+        pictures = {_stem(name) for name in names if name not in beside}
         for name in names:
-            if name not in ABOUT and not (name.endswith(tuple(sidecars)) and _stem(name) in pictures):
-                path = folder / name
-                yield path, _problem(path)
+            stem = _stem(name)
+            if name not in ABOUT and not (name in beside and stem in pictures):
+                captions = (stem + one for one in sidecars if stem + one in beside and stem + one != name)
+                yield _listed(folder / name, tuple(f"{folder}{os.sep}{one}" for one in captions))
     for error in failed:
-        yield Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})")
+        yield Listed(Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})"))
 
 
 def _metadata_files(root: Path) -> Iterator[Path]:
@@ -222,20 +236,18 @@ def _walk(root: Path, failed: Callable[[OSError], None]) -> Iterator[tuple[Path,
             yield Path(folder), links, sorted(name for name in names if not name.startswith("."))
 
 
-def _problem(path: Path) -> PictureError | None:
+def _listed(path: Path, captions: tuple[str, ...]) -> Listed:
     try:
-        regular = stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (see identity)
+        status = os.stat(path)  # noqa: PTH116 (see identity)
     except OSError as error:
-        return PictureError("unreadable", error.strerror or str(error))
-    return None if regular else PictureError("unreadable", "a pipe, socket or device")
+        return Listed(path, PictureError("unreadable", error.strerror or str(error)))
+    regular = stat.S_ISREG(status.st_mode)
+    return Listed(path, None if regular else PictureError("unreadable", "a pipe, socket or device"), status, captions)
 
 
-def _caption(path: Path, sidecars: Sequence[str]) -> str | None:
-    folder, name = os.path.split(path)
-    start, own = os.path.join(folder, _stem(name)), os.fspath(path)  # noqa: PTH118 (see identity)
-    for suffix in sidecars:
-        beside = start + suffix
-        if beside != own and os.path.isfile(beside):  # noqa: PTH113 (see identity)
+def _caption(paths: Sequence[str]) -> str | None:
+    for beside in paths:
+        if os.path.isfile(beside):  # noqa: PTH113 (see identity)
             return Path(beside).read_text(encoding="utf-8-sig", errors="replace").strip() or None
     return None
 
