@@ -1,5 +1,6 @@
 """Takes a recipe through its steps, as Prefect flows or as plain functions, and tells how it ended."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -57,6 +58,9 @@ def go(
         WorkspaceError: the workspace is no folder, cannot be written, or is in use.
         EndedError: a step failed, or people have to decide first (exit code 3).
     """
+    gc.set_threshold(
+        100_000
+    )  # a row is a handful of objects, none in a circle: of many, looking for circles takes a tenth
     steps = PARTS[part]
     if until:
         steps = steps[: steps.index(until) + 1]

@@ -4,14 +4,15 @@ A measurer is a module with VERSION, ADDS, Params and `measure(picture, params) 
 whose key is the sample, and which reads nothing else but the extension that the file's name bears.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import PurePath
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
@@ -55,8 +56,9 @@ def fingerprint_of(measurer: Measurer, params: BaseModel) -> str:
 
 def requests_of(samples: Mapping[str, str]) -> dict[str, Request]:
     """What is asked of every measurer for each sample; `samples` maps sample ids to a file name."""
-    rows = [{"sample_id": one, "extension": PurePath(samples[one]).suffix.lower()} for one in sorted(samples)]
-    return dict(zip(sorted(samples), _requests_of(rows, KEY, READS), strict=True))
+    endings = {one: os.path.splitext(samples[one])[1].lower() for one in sorted(samples)}  # noqa: PTH122 (as of paths)
+    inputs = {one: _requests_of([{"sample_id": "", "extension": one}], KEY, READS)[0][1] for one in {*endings.values()}}
+    return {one: (one, inputs[ending]) for one, ending in endings.items()}
 
 
 def measure(measurers: Measurers, samples: Mapping[str, str], tools: Tools) -> dict[str, Stored]:
@@ -68,11 +70,11 @@ def measure(measurers: Measurers, samples: Mapping[str, str], tools: Tools) -> d
     began = time.monotonic()
     wanted = requests_of(samples)
     folders = [tools.workspace.table_folder(name_of(one), fingerprint_of(one, params)) for one, params in measurers]
-    missing = [set(wanted.values()) - shards.requests(folder, KEY) for folder in folders]
+    ids, names = list(wanted), shards.names_of(list(wanted.values()))
+    missing = np.array([shards.lacking(folder, KEY, names) for folder in folders])
     todo = [
-        Sample(one, samples[one], needed)
-        for one in wanted
-        if any(needed := tuple(wanted[one] in lacking for lacking in missing))
+        Sample(ids[place], samples[ids[place]], tuple(missing[:, place].tolist()))
+        for place in np.flatnonzero(missing.any(axis=0)).tolist()
     ]
     compute = partial(_measured, measurers, tools)
     for part, made in tools.executor.map(compute, cut(todo, "measure", tools)):
@@ -88,7 +90,7 @@ def measure(measurers: Measurers, samples: Mapping[str, str], tools: Tools) -> d
         shards.compact(folder)
     note(tools, "measure", computed=len(todo), asked=len(wanted), began=began)
     return {
-        name_of(measurer): Stored(folder, KEY, tuple(wanted.values()), measurer.ADDS)
+        name_of(measurer): Stored(folder, KEY, tuple(wanted.values()), measurer.ADDS, names)
         for (measurer, _), folder in zip(measurers, folders, strict=True)
     }
 

@@ -250,13 +250,15 @@ def _split(kept: Sequence[Kept], groups: Mapping[str, int], split: Split) -> lis
     if len({one.group for one in kept}) < split.min_groups:
         return list(kept)
     chosen = {group for one, group in groups.items() if _fraction(f"{split.seed}/{one}") < split.held_out}
-    return [replace(one, split="held_out" if one.group in chosen else "train") for one in kept]
+    return [replace(one, split="held_out") if one.group in chosen else one for one in kept]
 
 
 def _as_told(kept: Sequence[Kept]) -> list[Kept]:
     """The split that a set brought along where it was decided before, for whole groups: where both, held-out wins."""
     told: dict[int, set[str]] = defaultdict(set)
     own = {one.sample_id: {split for origin in one.origins if (split := origin.get("split"))} for one in kept}
+    if not any(own.values()):
+        return list(kept)
     for one in kept:
         told[one.group] |= own[one.sample_id]
 

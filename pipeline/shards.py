@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.manifest import digest, read_table, sound
 from pipeline.workspace import write_table
@@ -46,6 +49,31 @@ def read(
 def requests(folder: Path, key: Sequence[str]) -> set[Request]:
     """The identities of all rows."""
     return set(identities(read(folder, [*key, "inputs"]), key))
+
+
+def names_of(requests: Sequence[Request]) -> pa.Array:
+    """Identities as texts in a column, by which many are looked up at once."""
+    width = len(requests[0]) if requests else 1
+    return _joined([pa.array([str(one[place]) for one in requests], pa.string()) for place in range(width)])
+
+
+def rows_of(table: pa.Table, key: Sequence[str], names: pa.Array) -> pa.Array:
+    """The row of each identity in a table that has the key and `inputs`, the last of several; null where none is."""
+    if not table.num_columns:
+        return pa.nulls(len(names), pa.int32())
+    last = len(table) - 1
+    there = _joined([table[name].cast(pa.string()).combine_chunks() for name in (*key, "inputs")])
+    backwards = there.take(pa.array(range(last, -1, -1), pa.int64()))
+    return pc.subtract(last, pc.index_in(names, backwards))
+
+
+def lacking(folder: Path, key: Sequence[str], names: pa.Array) -> NDArray[np.bool_]:
+    """Which of some identities there is no row for."""
+    return np.asarray(rows_of(read(folder, [*key, "inputs"]), key, names).is_null().to_numpy(zero_copy_only=False))
+
+
+def _joined(columns: Sequence[pa.Array]) -> pa.Array:
+    return pc.binary_join_element_wise(*columns, "\x1f")
 
 
 def places(folder: Path, key: Sequence[str]) -> dict[Request, tuple[Path, int]]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
@@ -98,6 +99,8 @@ class Stored:
     key: tuple[str, ...]
     wanted: tuple[Request, ...]
     adds: pa.Schema
+    names: pa.Array | None = None
+    """`shards.names_of` the rows wanted, where somebody has them already."""
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The wanted rows in the order they were asked for: the key, the stage's columns (or some), `error`."""
@@ -107,8 +110,11 @@ class Stored:
             kept = [self.adds.field(name) for name in names if name in self.adds.names]
             return pa.schema([*fields[:-1], *kept, fields[-1]]).empty_table()
         stored = shards.read(self.folder, [*names, "inputs"])
-        rows = {request: place for place, request in enumerate(shards.identities(stored, self.key))}
-        return stored.take([rows[request] for request in self.wanted]).select(names)
+        asked = shards.names_of(self.wanted) if self.names is None else self.names
+        rows = shards.rows_of(stored, self.key, asked)
+        if rows.null_count:
+            raise KeyError(self.wanted[rows.is_null().index(True).as_py()])
+        return stored.take(rows).select(names)
 
     def places(self) -> list[tuple[Path, int]]:
         """File and row within it of each wanted row, for a loader that reads them one at a time.
@@ -131,6 +137,9 @@ def name_of(module: Any) -> str:  # noqa: ANN401
 
 def requests_of(rows: Sequence[Row], key: Sequence[str], reads: Sequence[str]) -> tuple[Request, ...]:
     """The identity of each row: its key's values and the hash of what it reads."""
+    if not reads:
+        nothing = digest([])[:24]
+        return tuple((*(row[name] for name in key), nothing) for row in rows)
     return tuple((*(row[name] for name in key), digest([row[name] for name in reads])[:24]) for row in rows)
 
 
@@ -153,9 +162,10 @@ def ensure(
     began, name = time.monotonic(), name_of(module)
     folder = tools.workspace.table_folder(name, fingerprint(module, params, weights), cache=cache)
     wanted = requests_of(rows, module.KEY, module.READS)
-    have = shards.requests(folder, module.KEY)
+    names = shards.names_of(wanted)
+    lacking = shards.lacking(folder, module.KEY, names)
     told = {"params": json.dumps(params.model_dump(mode="json"), sort_keys=True), "weights": weights, **header}
-    todo = sorted({request: row for request, row in zip(wanted, rows, strict=True) if request not in have}.items())
+    todo = sorted({wanted[place]: rows[place] for place in np.flatnonzero(lacking).tolist()}.items())
     compute = partial(_compute, module, params, tools)
     for part, made in tools.executor.map(compute, cut(todo, name, tools, shard=shard)):
         commit(folder, module, [request for request, _ in part], made, header=told)
@@ -164,7 +174,7 @@ def ensure(
                 warn(name, str(row.get("sample_id", request[0])), str(error))
     shards.compact(folder)
     note(tools, name, computed=len(todo), asked=len(set(wanted)), began=began)
-    return Stored(folder, module.KEY, wanted, module.ADDS)
+    return Stored(folder, module.KEY, wanted, module.ADDS, names)
 
 
 def _compute(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import InputError, PictureError
@@ -20,20 +21,26 @@ def describe(origin: str, source: Source, position: int, told: Told | None, side
 
     What is told of the file itself goes before what the recipe tells of the source.
     """
-    told = told or Told("")
+    row = {**_of_source(source, position, folder), "origin": origin, "sidecar": sidecar or None}
+    if told:
+        row |= {**told.rights, "sidecar": (sidecar if told.caption is None else told.caption) or None, **told.subject}
+    return row
+
+
+@lru_cache(maxsize=256)
+def _of_source(source: Source, position: int, folder: str) -> Row:
+    """What the recipe tells of all files of a folder."""
     return {
-        "origin": origin,
+        "origin": "",
         "source": position,
         "sample_id": None,
         "bytes": None,
         **{name: getattr(source.rights, name) for name in RIGHTS},
-        **told.rights,
         "split": None,
-        "sidecar": (sidecar if told.caption is None else told.caption) or None,
+        "sidecar": None,
         "class": (source.class_ or "").replace("{folder}", folder) or None,
         "trigger": source.trigger,
         "repeats": source.repeats,
-        **told.subject,
         "mask": None,
         "mask_of": None,
         "error": None,
