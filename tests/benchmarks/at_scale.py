@@ -37,7 +37,10 @@ dedup: {near: NEAR}
 
 
 def prepare(folder: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of the whole command over the folder's recipe."""
+    """Seconds and peak MiB of the whole command over the folder's recipe.
+
+    The peak is the highest of those that the run's stages tell: to tell each its own, the system forgets the last one's.
+    """
     program = str(Path(sys.executable).with_name("gesso"))
     words = [program, "prepare", str(folder / "recipe.yaml"), "--until", "caption", "--engine", "plain"]
     began = time.perf_counter()
@@ -48,7 +51,9 @@ def prepare(folder: Path) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     if status:
         raise SystemExit(child.stderr.read().decode() if child.stderr else "it failed")
-    return seconds, used.ru_maxrss / 1024
+    latest = max((folder / "work" / "runs").iterdir())
+    stages = [json.loads(line) for line in (latest / "stages.jsonl").read_text(encoding="utf-8").splitlines()]
+    return seconds, max(used.ru_maxrss / 1024, *(stage["peak_mib"] for stage in stages))
 
 
 def drawn(folder: Path, count: int, near: str) -> Path:
