@@ -179,7 +179,7 @@ def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: in
 def main() -> None:
     """Measure, print one JSON object, and with --record append it to the kept records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100, help="steps of each side; the larger model takes a tenth")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each side; the larger model takes a third")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/training_step.jsonl")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more than idle cores wait for each other")
     asked = parser.parse_args()
@@ -193,7 +193,7 @@ def main() -> None:
             examples = trainset(Path(folder) / size, side)
             for method in (full, lora):
                 name = f"{method.__name__.rpartition('.')[2]}_{size}"
-                cases[name] = compare(method, unet, examples, steps=asked.steps // (1 if size == "starter" else 10))
+                cases[name] = compare(method, unet, examples, steps=asked.steps // (1 if size == "starter" else 3))
                 print(name, cases[name], flush=True)  # noqa: T201 (so that one sees it go on)
     found = {
         "name": "training_step",
