@@ -2,12 +2,14 @@
 
 New pictures are compared with all that were compared before and with each other, each pair once. Pictures of equal
 pixels are one node, and those of equal hashes are compared as one. A row is stored for each node with its neighbours
-among the nodes before it, up to REACH, so that a recipe's threshold can change without comparing anything again.
+among the nodes before it, up to REACH, so that a recipe's threshold can change without comparing anything again. Those
+beyond NEAR stand apart: they are by far the most, and seldom asked for.
 """
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,17 +25,21 @@ from pipeline.dedup import hamming
 from pipeline.dedup.pairs import Pairs
 from pipeline.stage import Tools, commit, cut, fingerprint, note, requests_of
 
-VERSION = 1
+VERSION = 2
 KEY = ("pixel_id",)
 READS = ("perceptual__hash",)
 REACH = 12
 """Largest distance that is stored; of 64 bits."""
+NEAR = 6
+"""Largest distance of those that stand first; the default of `dedup.near`."""
 _NONE = hamming.Found(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8))
 ADDS = pa.schema(
     [
         pa.field("edges__hash", pa.uint64(), metadata={b"description": b"the node's perceptual hash"}),
-        pa.field("edges__others", pa.list_(pa.string()), metadata={b"description": b"pixel ids of earlier neighbours"}),
-        pa.field("edges__distances", pa.list_(pa.uint8()), metadata={b"description": b"bits that differ, 0 to 12"}),
+        pa.field("edges__near", pa.list_(pa.string()), metadata={b"description": b"pixel ids of earlier neighbours"}),
+        pa.field("edges__near_bits", pa.list_(pa.uint8()), metadata={b"description": b"bits that differ, 0 to 6"}),
+        pa.field("edges__far", pa.list_(pa.string()), metadata={b"description": b"pixel ids of farther ones"}),
+        pa.field("edges__far_bits", pa.list_(pa.uint8()), metadata={b"description": b"bits that differ, 7 to 12"}),
     ]
 )
 
@@ -54,21 +60,41 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str, wit
     new = sorted(set(nodes) - set(known))
     names = [*known, *new]
     values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
-    later, earlier, distance = _compared(values, len(known), threads=tools.workers)
+    found = _compared(values, len(known), threads=tools.workers)
+    near, far = (_Neighbours.of(names, found, chosen) for chosen in (found.distance <= NEAR, found.distance > NEAR))
     for part in cut(range(len(known), len(names)), "edges", tools):
-        begin, end = np.searchsorted(later, (part[0], part[-1] + 1))
-        rows: list[dict[str, Any]] = [
-            {"edges__hash": nodes[names[one]], "edges__others": [], "edges__distances": []} for one in part
-        ]
-        pairs = zip(*(each[begin:end].tolist() for each in (later, earlier, distance)), strict=True)
-        for place, index, bits in sorted(pairs, key=lambda pair: names[pair[1]]):
-            rows[place - part[0]]["edges__others"].append(names[index])
-            rows[place - part[0]]["edges__distances"].append(bits)
+        rows = [{"edges__hash": nodes[names[one]], **near.row("near", one), **far.row("far", one)} for one in part]
         asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[part[0] : part[-1] + 1]]
         commit(folder, module, requests_of(asked, KEY, READS), rows)
     shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _pairs(folder, nodes, within)
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """For each node those before it, by name."""
+
+    others: list[str]
+    bits: list[int]
+    starts: list[int]
+    """Where those of each node begin; one more at the end."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], found: hamming.Found, chosen: NDArray[np.bool_]) -> "_Neighbours":
+        """Some of the pairs, of which the first is the later node."""
+        later, earlier, distance = (one[chosen] for one in found)
+        who = np.array(names, object)
+        rank = np.empty(len(names), np.int32)
+        rank[np.argsort(who)] = np.arange(len(names), dtype=np.int32)
+        order = np.lexsort((rank[earlier], later))
+        starts = np.searchsorted(later[order], np.arange(len(names) + 1))
+        return cls(who[earlier[order]].tolist(), distance[order].tolist(), starts.tolist())
+
+    def row(self, name: str, node: int) -> dict[str, Any]:
+        """The columns of a node."""
+        own = slice(self.starts[node], self.starts[node + 1])
+        return {f"edges__{name}": self.others[own], f"edges__{name}_bits": self.bits[own]}
 
 
 def close(values: NDArray[np.uint64], asked: NDArray[np.bool_], limit: int, threads: int) -> Iterator[hamming.Found]:
@@ -87,13 +113,8 @@ def close(values: NDArray[np.uint64], asked: NDArray[np.bool_], limit: int, thre
         yield _members(batch, order, starts, sizes)
 
 
-def _compared(
-    values: NDArray[np.uint64], known: int, *, threads: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-    """Pairs of which the later is new (its place is `known` or above): its place, the earlier's, the bits that differ.
-
-    Ordered by the later one.
-    """
+def _compared(values: NDArray[np.uint64], known: int, *, threads: int) -> hamming.Found:
+    """Pairs of which the later, which is the first of each, is new: its place is `known` or above."""
     found = [_NONE]
     for one, other, distance in close(values, np.arange(len(values)) >= known, REACH, threads):
         later, earlier = np.maximum(one, other), np.minimum(one, other)
@@ -102,9 +123,8 @@ def _compared(
     later, earlier, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not distance.all():  # each pair of equal ones was met from both sides
         _, once = np.unique(later.astype(np.int64) * len(values) + earlier, return_index=True)
-        return later[once], earlier[once], distance[once]
-    ordered = np.argsort(later, kind="stable")
-    return later[ordered], earlier[ordered], distance[ordered]
+        return hamming.Found(later[once], earlier[once], distance[once])
+    return hamming.Found(later, earlier, distance)
 
 
 def _members(
@@ -131,20 +151,28 @@ def _pairs(folder: Path, nodes: Mapping[str, int], within: int) -> Pairs:
     """The stored neighbours as pairs; told twice where a shard was lost, since its nodes are then newer than others."""
     names = sorted(nodes)
 
-    def near(shard: pa.Table) -> pa.Table:
-        distances = pc.list_flatten(shard["edges__distances"])
-        chosen = pc.indices_nonzero(pc.less_equal(pc.cast(distances, pa.int16()), within))
-        node = pc.list_parent_indices(shard["edges__others"]).take(chosen)
-        others = pc.list_flatten(shard["edges__others"]).take(chosen)
-        return pa.table({"one": shard["pixel_id"].take(node), "other": others, "distance": distances.take(chosen)})
+    columns = ("near", "far") if within > NEAR else ("near",)
 
-    stored = shards.read(folder, ["pixel_id", "edges__others", "edges__distances"], shape=near)
+    def those(shard: pa.Table) -> pa.Table:
+        return pa.concat_tables([_within(shard, f"edges__{name}", within) for name in columns])
+
+    wanted = [f"edges__{name}{more}" for name in columns for more in ("", "_bits")]
+    stored = shards.read(folder, ["pixel_id", *wanted], shape=those)
     if not stored.num_columns:
         return Pairs.none(names)
     order = pa.array(names, pa.string())
     one, other = (_places(stored[name], order) for name in ("one", "other"))
     asked = (one >= 0) & (other >= 0)
     return Pairs.of(names, one[asked], other[asked], stored["distance"].to_numpy()[asked])
+
+
+def _within(shard: pa.Table, column: str, limit: int) -> pa.Table:
+    """Each node beside a neighbour that differs in at most `limit` bits."""
+    bits = pc.list_flatten(shard[f"{column}_bits"])
+    chosen = pc.indices_nonzero(pc.less_equal(pc.cast(bits, pa.int16()), limit))
+    node = pc.list_parent_indices(shard[column]).take(chosen)
+    others = pc.list_flatten(shard[column]).take(chosen)
+    return pa.table({"one": shard["pixel_id"].take(node), "other": others, "distance": bits.take(chosen)})
 
 
 def _places(values: pa.ChunkedArray, names: pa.Array) -> NDArray[np.int32]:

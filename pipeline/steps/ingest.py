@@ -61,7 +61,9 @@ def _hear_objections(rows: list[Row], tools: Tools) -> None:
     before = len(tools.stats)
     stored = ensure(optouts, samples, optouts.Params(), tools, shard=optouts.SHARD)
     del tools.stats[before:]  # part of this step
-    said = {row["sample_id"]: row["optouts__said"] for row in stored.table().to_pylist()}
-    for row in rows:
+    table = stored.table()
+    objecting = table.filter(table["optouts__said"].is_valid()).to_pylist()
+    said = {row["sample_id"]: row["optouts__said"] for row in objecting}
+    for row in rows if said else ():
         if objection := said.get(row["sample_id"]):
             row.update(ai_optout=True, optout_source=f"{objection}, in the file")

@@ -98,7 +98,7 @@ def _table(
         marked = pc.or_(marked, pc.is_valid(table["text"]))
     kept = table.filter(pc.invert(pc.fill_null(marked, False)))  # noqa: FBT003 (pyarrow's own)
     if beside:
-        kept = _without_places(kept, samples, origins)
+        kept = _without_places(kept, origins)
     if kept.equals(table):
         return 0
     if not len(kept) and workspace.computed(path):
@@ -129,15 +129,9 @@ def _place(row: Row) -> str:
     return f"{GONE} {row['sample_id'][:16]} {digest([row['sample_id'], row['origin']])[:8]}"
 
 
-def _without_places(table: pa.Table, samples: Collection[str], origins: Collection[str]) -> pa.Table:
+def _without_places(table: pa.Table, origins: Collection[str]) -> pa.Table:
     """The table without forgotten places among those of pictures that stay: twins keep none of a twin's names."""
-    values = []
-    for value in table["origins"].to_pylist():
-        if isinstance(value, str):
-            value = json.dumps([one for one in json.loads(value) if one["sample_id"] not in samples])
-        elif value is not None:
-            value = [one for one in value if one not in origins]
-        values.append(value)
+    values = [value and [one for one in value if one not in origins] for value in table["origins"].to_pylist()]
     place = table.column_names.index("origins")
     return table.set_column(place, table.schema.field("origins"), pa.array(values, table.schema.field("origins").type))
 

@@ -1,6 +1,5 @@
 """Step: compare what is new, then decide about every file."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -26,7 +25,7 @@ KEPT = pa.schema(
         ("split", pa.string()),
         ("group", pa.int64()),
         ("sidecar", pa.string()),
-        ("origins", pa.string()),  # JSON: rows of ORIGINS, its own first
+        ("origins", pa.list_(pa.string())),  # names of the eligible ones, its own first
     ]
 )
 
@@ -130,7 +129,7 @@ def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
             "split": one.split,
             "group": one.group,
             "sidecar": one.sidecar,
-            "origins": json.dumps(one.origins),
+            "origins": [origin["origin"] for origin in one.origins],
         }
         for one in kept
     ]
@@ -139,11 +138,12 @@ def save_kept(run: Run, kept: Sequence[Kept], *, name: str = "kept") -> None:
 
 def load_kept(run: Run, *, name: str = "kept") -> Iterator[Kept]:
     """The pictures that go on, or with `name="dropped"` those that people dropped."""
+    places = {row["origin"]: row for row in run.rows("origins")}
     return (
         Kept(
             sample_id=row["sample_id"],
             pixel_id=row["pixel_id"],
-            origins=tuple(json.loads(row["origins"])),
+            origins=tuple(places[one] for one in row["origins"]),
             sidecar=row["sidecar"],
             group=row["group"],
             split=row["split"],

@@ -39,7 +39,7 @@ dedup: {near: NEAR}
 def prepare(folder: Path) -> tuple[float, float]:
     """Seconds and peak MiB of the whole command over the folder's recipe.
 
-    The peak is the highest of those that the run's stages tell: to tell each its own, the system forgets the last one's.
+    The peak is the highest that a stage tells of: to tell each its own, the system forgets that of the one before.
     """
     program = str(Path(sys.executable).with_name("gesso"))
     words = [program, "prepare", str(folder / "recipe.yaml"), "--until", "caption", "--engine", "plain"]

@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline import ledger
+from pipeline.manifest import read_table
 from pipeline.steps.select import load_kept, save_kept
 
 
@@ -30,6 +31,7 @@ def test_what_goes_on_is_what_the_ledger_keeps(finished):
 def test_kept_pictures_come_back_as_they_were_saved(begun, finished):
     kept = list(load_kept(finished.run))
     run = begun().run
+    run.save("origins", read_table(finished.run.folder / "origins.parquet"))
     save_kept(run, kept)
     assert list(load_kept(run)) == kept
     assert list(load_kept(run, name="dropped")) == []
