@@ -163,7 +163,7 @@ def _leaves_alone(
 
 def _failed(column: str, value: object, limit: Limit) -> tuple[str, str | None, str | None] | None:
     """Reason, value and limit where a value is outside; a value that is not there is outside, too."""
-    if isinstance(value, str):
+    if isinstance(value, str | list):
         raise RecipeError(
             "a limit needs a column of numbers",
             field=f"select.{column}",

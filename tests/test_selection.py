@@ -320,9 +320,10 @@ def test_what_was_not_measured_passes_no_rule(value):
     assert row_of(made, "a.png")["reason"] == "sharpness__score not measured"
 
 
-def test_a_rule_about_text_is_the_recipes_mistake():
-    with pytest.raises(RecipeError, match=r"select\.canonical__format.*numbers"):
-        choose(*simple(1, a={"canonical__format": "PNG"}), rules={"canonical__format": Limit(min=1)})
+@pytest.mark.parametrize(("column", "value"), [("canonical__format", "PNG"), ("turned__hashes", [1, 2])])
+def test_a_rule_about_what_is_no_number_is_the_recipes_mistake(column, value):
+    with pytest.raises(RecipeError, match=rf"select\.{column}.*numbers"):
+        choose(*simple(1, a={column: value}), rules={column: Limit(min=1)})
 
 
 def test_bad_files_are_quarantined_with_what_was_found():
