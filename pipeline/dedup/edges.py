@@ -60,7 +60,7 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str, wit
     new = sorted(set(nodes) - set(known))
     names = [*known, *new]
     values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
-    found = _compared(values, len(known), threads=tools.workers)
+    found = _compared(values, len(known), threads=tools.workers) if new else _NONE
     near, far = (_Neighbours.of(names, found, chosen) for chosen in (found.distance <= NEAR, found.distance > NEAR))
     for part in cut(range(len(known), len(names)), "edges", tools):
         rows = [{"edges__hash": nodes[names[one]], **near.row("near", one), **far.row("far", one)} for one in part]

@@ -28,6 +28,11 @@ KEPT = pa.schema(
         ("origins", pa.list_(pa.string())),  # names of the eligible ones, its own first
     ]
 )
+ORIGIN = (
+    *("origin", "source", "sample_id", "sidecar", "split", "mask_of", "error"),
+    *("license", "ai_optout", "optout_source"),
+)
+"""Columns of origins that decide."""
 
 
 def run(run: Run, tools: Tools) -> str:
@@ -36,7 +41,7 @@ def run(run: Run, tools: Tools) -> str:
     Says how many files are in each state.
     """
     made, compared, grouped = decide(run, tools, run.recipe)
-    ledger.check(made.ledger, run.rows("origins"))
+    ledger.check(made.ledger, run.rows("origins", ("origin",)))
     run.save("edges", compared)
     run.save("ledger", table_of(made.ledger, ledger.LEDGER))
     run.save("groups", grouped)
@@ -55,7 +60,7 @@ class Decided(NamedTuple):
 
 def decide(run: Run, tools: Tools, recipe: Recipe) -> Decided:
     """What becomes of the run's files under a recipe, its own or another; saves nothing."""
-    origins = run.rows("origins")
+    origins = run.rows("origins", ORIGIN)
     samples = run.rows("samples", sorted({*selection.columns(recipe.rules, recipe.dedup), *likeness.COLUMNS}))
     said = journal.load(run.workspace.decisions)
     verdicts = {name: one.verdict for name, one in said.latest().items() if one.verdict in ("keep", "drop")}
