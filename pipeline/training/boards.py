@@ -1,7 +1,6 @@
 """Where a training's numbers and pictures can be watched: TensorBoard always, Weights & Biases for those who ask."""
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.training.settings import TrainSettings
-
-PAUSE = 1.0
-"""Seconds for which numbers are gathered: each wakes TensorBoard's thread, which takes a hundredth of a small step."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,6 @@ class Boards:
     def __init__(self, folder: Path, settings: TrainSettings, *, done: int, title: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
-        self._waiting: list[tuple[str, float, int, float]] = []
-        self._shown = time.time()
         self._tracker: Any = None
         if settings.log_with == "wandb":
             offline = os.environ.get("WANDB_MODE") == "offline"
@@ -48,11 +42,9 @@ class Boards:
             self._tracker.store_init_configuration(settings.model_dump(mode="json"))
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
-        """Show numbers of a step by name, on TensorBoard within a second or with the next step after it."""
-        now = time.time()
-        self._waiting += [(name, value, step, now) for name, value in values.items()]
-        if now - self._shown >= PAUSE:
-            self._show()
+        """Show numbers of a step by name."""
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
         if self._tracker:
             self._tracker.log(dict(values), step=step)
 
@@ -66,18 +58,10 @@ class Boards:
 
     def flush(self) -> None:
         """Have what was shown on the disk."""
-        self._show()
         self._board.flush()
 
     def close(self) -> None:
         """End them."""
-        self._show()
         self._board.close()
         if self._tracker:
             self._tracker.finish()
-
-    def _show(self) -> None:
-        for name, value, step, at in self._waiting:
-            self._board.add_scalar(name, value, step, walltime=at)
-        self._waiting.clear()
-        self._shown = time.time()

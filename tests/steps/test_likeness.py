@@ -6,9 +6,10 @@ from PIL import Image
 
 from pipeline import whatif
 from pipeline.errors import ModelError, WorkspaceError
+from pipeline.manifest import read_table
 from pipeline.plan import check_all
 from pipeline.recipe import parse
-from pipeline.steps import embed
+from pipeline.steps import embed, forget
 from tests.dedup.test_perceptual import textured
 
 UP_TO_SELECT = ("ingest", "measure", "select")
@@ -89,3 +90,38 @@ def test_a_clip_that_is_not_there_is_named_before_anything_is_done(begun, photos
     with pytest.raises(ModelError) as caught:
         check_all(made.run.recipe, UP_TO_SELECT)
     assert (caught.value.field, caught.value.value) == ("dedup.embedding.clip", "/no/such/clip")
+
+
+def test_the_order_of_the_files_decides_nothing_whatever_makes_them_alike(begun, elsewhere, photos, tmp_path):
+    asked = {"near": {"flips": True, "rotations": True}, "embedding": {"similarity": 0.9}}
+    made = chain(begun, photos, **asked)
+    names = sorted(path.name for path in photos.iterdir())
+    other = tmp_path / "other"
+    other.mkdir()
+    for name, instead in zip(names, reversed(names), strict=True):
+        (other / instead).write_bytes((photos / name).read_bytes())
+    again = chain(elsewhere, other, **asked)
+    states = [
+        {
+            (row["sample_id"], row["state"], row["reason"], row["value"], row["kept_instead"])
+            for row in one.run.rows("ledger")
+        }
+        for one in (made, again)
+    ]
+    assert states[0] == states[1]
+    assert {reason for _, _, reason, *_ in states[0]} > {"looks alike, mirrored", "shows the same"}
+    assert made.run.rows("groups") == again.run.rows("groups")
+
+
+def test_what_is_forgotten_leaves_no_row_in_what_pictures_were_compared_by(begun, photos):
+    made = chain(begun, photos, near={"flips": True}, embedding={"similarity": 0.99})
+    gone = made.ledger["a.png"]["sample_id"]
+    pixel_id = made.named("samples")["a.png"]["pixel_id"]
+    workspace = made.run.workspace
+    forget.forget(workspace, forget.find(workspace, gone))
+    for stage in ("turned", "embed", "edges", "perceptual"):
+        paths = list((workspace.root / "tables" / stage).rglob("*.parquet"))
+        assert paths, stage
+        for path in paths:
+            assert gone not in (said := str(read_table(path).to_pylist())), stage
+            assert pixel_id not in said, stage

@@ -34,23 +34,6 @@ def test_numbers_and_pictures_reach_tensorboard(tmp_path):
     assert not (tmp_path / "wandb").exists()
 
 
-def test_numbers_are_gathered_for_a_while_and_none_is_lost(tmp_path, monkeypatch):
-    boards = Boards(tmp_path, TrainSettings(), done=0)
-    written = []
-    real = boards._board.add_scalar
-    monkeypatch.setattr(boards._board, "add_scalar", lambda *a, **how: (written.append(a[2]), real(*a, **how)))
-    for step in range(1, 6):
-        boards.numbers(step, {"train/loss": step / 8})
-    assert written == []
-    boards._shown -= 2  # a while later
-    boards.numbers(6, {"train/loss": 6 / 8})
-    assert written == [1, 2, 3, 4, 5, 6]
-    boards.numbers(7, {"train/loss": 7 / 8})
-    boards.close()
-    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert [(one.step, one.value) for one in board.Scalars("train/loss")] == [(n, n / 8) for n in range(1, 8)]
-
-
 def test_weights_and_biases_keeps_a_run_offline_where_asked(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
