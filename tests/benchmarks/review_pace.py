@@ -51,6 +51,11 @@ const look = () => {
 if (edits) type().then(look);
 else press(document.body, "a"), look();
 """
+THERE = """
+const at = (id) => document.getElementById(id);
+return at("large").naturalWidth && at("file").textContent;
+"""
+"""Whether the first picture and its row are there: a key before that is meant for nothing."""
 
 
 def decided(client: Client, ids: list[str], place: int) -> float:
@@ -82,7 +87,7 @@ def measure(server: Server, place: Path, count: int) -> dict[str, Any]:
     try:
         driver.get(f"{server.page}&reviewer=anna")
         end = time.monotonic() + PATIENCE
-        while not driver.execute_script("return document.getElementById('large').naturalWidth"):
+        while not driver.execute_script(THERE):
             assert time.monotonic() < end, "the page never came"
             time.sleep(0.05)
         for number in range(count // 2 - 1):
