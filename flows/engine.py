@@ -58,9 +58,8 @@ def go(
         WorkspaceError: the workspace is no folder, cannot be written, or is in use.
         EndedError: a step failed, or people have to decide first (exit code 3).
     """
-    gc.set_threshold(
-        100_000
-    )  # a row is a handful of objects, none in a circle: of many, looking for circles takes a tenth
+    # of many rows, looking for circles takes a tenth of the time, and they have none
+    gc.set_threshold(100_000)
     steps = PARTS[part]
     if until:
         steps = steps[: steps.index(until) + 1]

@@ -58,13 +58,10 @@ def names_of(requests: Sequence[Request]) -> pa.Array:
 
 
 def rows_of(table: pa.Table, key: Sequence[str], names: pa.Array) -> pa.Array:
-    """The row of each identity in a table that has the key and `inputs`, the last of several; null where none is."""
+    """The row of each identity in a table that has the key and `inputs`; null where none is."""
     if not table.num_columns:
         return pa.nulls(len(names), pa.int32())
-    last = len(table) - 1
-    there = _joined([table[name].cast(pa.string()).combine_chunks() for name in (*key, "inputs")])
-    backwards = there.take(pa.array(range(last, -1, -1), pa.int64()))
-    return pc.subtract(last, pc.index_in(names, backwards))
+    return pc.index_in(names, _joined([table[name].cast(pa.string()).combine_chunks() for name in (*key, "inputs")]))
 
 
 def lacking(folder: Path, key: Sequence[str], names: pa.Array) -> NDArray[np.bool_]:

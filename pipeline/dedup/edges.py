@@ -58,14 +58,14 @@ def ensure(nodes: Mapping[str, int], tools: Tools, *, hash_fingerprint: str, wit
     folder = tools.workspace.table_folder("edges", fingerprint(module, Params(), hash_fingerprint))
     known = _known(folder)
     new = sorted(set(nodes) - set(known))
-    names = [*known, *new]
-    values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
-    found = _compared(values, len(known), threads=tools.workers) if new else _NONE
-    near, far = (_Neighbours.of(names, found, chosen) for chosen in (found.distance <= NEAR, found.distance > NEAR))
-    for part in cut(range(len(known), len(names)), "edges", tools):
-        rows = [{"edges__hash": nodes[names[one]], **near.row("near", one), **far.row("far", one)} for one in part]
-        asked = [{"pixel_id": one, "perceptual__hash": nodes[one]} for one in names[part[0] : part[-1] + 1]]
-        commit(folder, module, requests_of(asked, KEY, READS), rows)
+    if new:
+        names = [*known, *new]
+        values = np.array([*known.values(), *(nodes[one] for one in new)], np.uint64)
+        near, far = _Neighbours.parted(names, _compared(values, len(known), threads=tools.workers))
+        for part in cut(range(len(known), len(names)), "edges", tools):
+            rows = [{"edges__hash": nodes[names[one]], **near.row("near", one), **far.row("far", one)} for one in part]
+            asked = [{"pixel_id": names[one], "perceptual__hash": nodes[names[one]]} for one in part]
+            commit(folder, module, requests_of(asked, KEY, READS), rows)
     shards.compact(folder)
     note(tools, "edges", computed=len(new), asked=len(nodes), began=began)
     return _pairs(folder, nodes, within)
@@ -81,15 +81,18 @@ class _Neighbours:
     """Where those of each node begin; one more at the end."""
 
     @classmethod
-    def of(cls, names: Sequence[str], found: hamming.Found, chosen: NDArray[np.bool_]) -> "_Neighbours":
-        """Some of the pairs, of which the first is the later node."""
-        later, earlier, distance = (one[chosen] for one in found)
+    def parted(cls, names: Sequence[str], found: hamming.Found) -> list["_Neighbours"]:
+        """Of pairs of which the first is the later node, the near ones and the far ones."""
         who = np.array(names, object)
         rank = np.empty(len(names), np.int32)
         rank[np.argsort(who)] = np.arange(len(names), dtype=np.int32)
-        order = np.lexsort((rank[earlier], later))
-        starts = np.searchsorted(later[order], np.arange(len(names) + 1))
-        return cls(who[earlier[order]].tolist(), distance[order].tolist(), starts.tolist())
+        order = np.lexsort((rank[found.second], found.first))
+        later, earlier, distance = (one[order] for one in found)
+        nodes, parts = np.arange(len(names) + 1), (distance <= NEAR, distance > NEAR)
+        return [
+            cls(who[earlier[part]].tolist(), distance[part].tolist(), np.searchsorted(later[part], nodes).tolist())
+            for part in parts
+        ]
 
     def row(self, name: str, node: int) -> dict[str, Any]:
         """The columns of a node."""
@@ -150,7 +153,6 @@ def _known(folder: Path) -> dict[str, int]:
 def _pairs(folder: Path, nodes: Mapping[str, int], within: int) -> Pairs:
     """The stored neighbours as pairs; told twice where a shard was lost, since its nodes are then newer than others."""
     names = sorted(nodes)
-
     columns = ("near", "far") if within > NEAR else ("near",)
 
     def those(shard: pa.Table) -> pa.Table:

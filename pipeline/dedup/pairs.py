@@ -49,10 +49,6 @@ class Pairs:
         for first, second, distance in zip(self.first, self.second, self.distance, strict=True):
             yield self.names[first], self.names[second], int(distance)
 
-    def within(self, distance: int) -> "Pairs":
-        """Those that differ in at most so many bits."""
-        return self._only(self.distance <= distance)
-
     def of_like_colours(self, colours: Mapping[str, int], *, limit: int) -> "Pairs":
         """Those whose mean colours (`perceptual__colors` by pixel id) are at most `limit` apart.
 

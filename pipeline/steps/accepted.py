@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-import pyarrow as pa
-
-from pipeline import fused, tombstones
-from pipeline.manifest import Row, join, read_table
+from pipeline import tombstones
+from pipeline.manifest import Row, read_table
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.scorers import canonical
 from pipeline.stage import Tools
-from pipeline.steps.measure import comparers
+from pipeline.steps import measure
 
 
 def before(run: Run, verdicts: Mapping[str, str]) -> dict[str, str]:
@@ -35,10 +33,6 @@ def before(run: Run, verdicts: Mapping[str, str]) -> dict[str, str]:
 def measured(samples: Mapping[str, str], recipe: Recipe, tools: Tools) -> list[Row]:
     """What pictures are compared by, from the tables of earlier runs; without those that cannot be decoded."""
     before = len(tools.stats)
-    stored = fused.measure([(canonical, canonical.Params()), *comparers(recipe)], samples, tools)
+    table = measure.measured([(canonical, canonical.Params()), *measure.comparers(recipe)], samples, tools)
     del tools.stats[before:]  # part of the step that asks
-    table = pa.table({"sample_id": pa.array(sorted(samples), pa.string())})
-    for one in stored.values():
-        table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
-    rows = table.append_column("pixel_id", table["canonical__pixel_id"]).to_pylist()
-    return [row for row in rows if not row["error"]]
+    return [row for row in table.to_pylist() if not row["error"]]

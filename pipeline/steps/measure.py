@@ -1,5 +1,6 @@
 """Step: decode every new picture once and measure all there is to measure on it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -68,21 +69,25 @@ def params_of(module: Any, values: dict[str, Any], *, field: str) -> BaseModel: 
     return params
 
 
+def measured(asked: fused.Measurers, samples: Mapping[str, str], tools: Tools) -> pa.Table:
+    """What measurers, `canonical` among them, find on samples (by id, with a file name), and each one's `pixel_id`."""
+    table = pa.table({"sample_id": pa.array(sorted(samples), pa.string())})
+    for one in fused.measure(asked, samples, tools).values():
+        table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
+    return table.append_column("pixel_id", table["canonical__pixel_id"])
+
+
 def run(run: Run, tools: Tools) -> str:
     """Save the table `samples`: sample_id, every measured column, and `error` where a picture cannot be decoded."""
     origins = run.rows("origins", ("sample_id", "origin", "mask_of", "sidecar"))
     names = {row["sample_id"]: row["origin"] for row in origins if row["sample_id"] and not row["mask_of"]}
-    stored = fused.measure(measurers(run.recipe), names, tools)
-    table = pa.table({"sample_id": pa.array(sorted(names), pa.string())})
-    for one in stored.values():
-        table = join(table, one.table() if "error" not in table.column_names else one.table().drop_columns(["error"]))
+    table = measured(measurers(run.recipe), names, tools)
     captions = {row["sample_id"]: row["sidecar"] for row in reversed(origins) if row["sidecar"]}
     sound = [row["sample_id"] for row in table.select(["sample_id", "error"]).to_pylist() if not row["error"]]
     for module, params in judges(run.recipe):
         rows = [{"sample_id": one, "sidecar": captions.get(one, "")} for one in sound]
         judged = ensure(module, rows, params, tools, weights=module.weights(params)).table()
         table = join(table, judged.drop_columns(["error"]))
-    table = table.append_column("pixel_id", table["canonical__pixel_id"])
     run.save("samples", table)
     bad = len(table) - table["error"].null_count
     return f"{len(table)} contents, {bad} of them no pictures"

@@ -80,7 +80,7 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> Decided:
         dedup=recipe.dedup,
         split=recipe.split,
         priors=[position for position, source in enumerate(recipe.sources) if source.role == "prior"],
-        forgotten=_forgotten(run, samples),
+        forgotten=_forgotten(run, samples, recipe.dedup.near),
         apart=said.apart(),
         linked=alike.linked,
         accepted={row["pixel_id"]: row["sample_id"] for row in earlier},
@@ -89,7 +89,7 @@ def decide(run: Run, tools: Tools, recipe: Recipe) -> Decided:
     return Decided(made, pa.concat_tables([same, alike.table()]), groups.told(made.ledger, hashes))
 
 
-def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
+def _forgotten(run: Run, samples: Sequence[Row], asked: Near | None) -> dict[str, str]:
     """Why pictures are taken for forgotten ones, by pixel id; of equal pixels the bytes go, too, and stay away."""
     buried = tombstones.load(run.workspace.root)
     if not buried.stones:
@@ -102,7 +102,7 @@ def _forgotten(run: Run, samples: Sequence[Row]) -> dict[str, str]:
     found: dict[str, str] = {}
     if seen := [row for row in samples if not row["error"] and not row["perceptual__flat"]] if buried.looks else []:
         # a recipe may keep look-alikes, but not of what was taken out for good
-        near, ways = run.recipe.dedup.near or Near(), turned.asked(run.recipe.dedup.near)
+        near, ways = asked or Near(), turned.asked(asked)
         looks, colours = (np.array([one[place] for one in buried.looks], np.uint64) for place in (0, 1))
         lying = [[row["perceptual__hash"], *(row["turned__hashes"][way] for way in ways)] for row in seen]
         hashes = np.array(lying, np.uint64).T

@@ -97,6 +97,15 @@ def test_what_was_not_asked_for_is_not_told(tools):
     assert ensure({}, tools) == []
 
 
+def test_those_within_a_distance(tools):
+    nodes = family(300)
+    everything = ensure(nodes, tools)
+    assert {distance for *_, distance in everything} >= {edges.NEAR, edges.NEAR + 1, edges.REACH}
+    for limit in range(-1, edges.REACH + 1):
+        found = list(edges.ensure(nodes, tools, hash_fingerprint=FINGERPRINT, within=limit))
+        assert found == [pair for pair in everything if pair[2] <= limit]
+
+
 def test_reach_is_included_and_no_more(tools):
     nodes = {"a": 0, "b": 2**12 - 1, "c": (2**13 - 1) << 40}
     assert ensure(nodes, tools) == [("a", "b", 12)]

@@ -29,11 +29,6 @@ def test_each_pair_is_there_once_in_order_whichever_side_tells_it(told, random):
     assert len(made(shuffled)) == len(told)
 
 
-@given(TOLD, st.integers(0, 12))
-def test_those_within_a_distance(told, limit):
-    assert list(made(told).within(limit)) == [pair for pair in made(told) if pair[2] <= limit]
-
-
 @given(TOLD)
 def test_as_a_table_they_say_the_same(told):
     rows = made(told).table(exact.EDGES).to_pylist()

@@ -9,8 +9,10 @@ from pipeline.errors import ModelError, WorkspaceError
 from pipeline.manifest import read_table
 from pipeline.plan import check_all
 from pipeline.recipe import parse
+from pipeline.run import Run
 from pipeline.steps import embed, forget
 from tests.dedup.test_perceptual import textured
+from tests.steps.conftest import Made
 
 UP_TO_SELECT = ("ingest", "measure", "select")
 
@@ -125,3 +127,14 @@ def test_what_is_forgotten_leaves_no_row_in_what_pictures_were_compared_by(begun
         for path in paths:
             assert gone not in (said := str(read_table(path).to_pylist())), stage
             assert pixel_id not in said, stage
+
+
+def test_a_mirrored_copy_of_what_was_forgotten_stays_away_where_mirrors_are_looked_for(begun, photos):
+    made = chain(begun, photos, near={"flips": True})
+    workspace = made.run.workspace
+    forget.forget(workspace, forget.find(workspace, made.ledger["a.png"]["sample_id"]))
+    again = Made(Run.create(workspace, made.run.recipe, command="a test")).go(*UP_TO_SELECT)
+    assert again.ledger["a mirrored.png"]["state"] == "forgotten"
+    # what is tried without mirrors needs nothing of them
+    found = whatif.compare(again.run, again.run.recipe, tried(again.run, near={}))
+    assert [after["origin"].rpartition("/")[2] for _, after in found.gained] == ["a mirrored.png"]
