@@ -32,6 +32,8 @@ LONGEST = 1.5
 """The longest that edits go on before a kill, in seconds."""
 SETTLE = 1.0
 """How long the server gets to finish what a killed client had asked for, in seconds."""
+TYPING = 0.3
+"""The longest pause between two typed letters, in seconds: long enough that some are shown as saved and some not."""
 SHARES = {"server": 0.5, "client": 0.4, "browser": 0.1}
 
 
@@ -143,6 +145,7 @@ def by_browser(server: Server, truth: Truth, seed: int, place: Path) -> None:
     script = "return ['file', 'saved'].map((id) => document.getElementById(id).textContent)"
     script += ".concat(document.getElementById('caption').value)"
     shown, name = "", ""
+    typed: list[str] = []
     try:
         driver.get(f"{server.page}&reviewer=anna")
         end = time.monotonic() + PATIENCE
@@ -155,7 +158,9 @@ def by_browser(server: Server, truth: Truth, seed: int, place: Path) -> None:
         keys.send_keys(Keys.END)
         for letter in f" {seed} {' '.join(draw.sample(WORDS, draw.randint(1, 6)))}":
             keys.send_keys(letter)
+            time.sleep(draw.uniform(0, TYPING))
             name, saved, caption = driver.execute_script(script)
+            typed.append(caption)
             if saved.startswith("typing is saved"):
                 truth.edits += caption != shown
                 shown = caption
@@ -166,8 +171,11 @@ def by_browser(server: Server, truth: Truth, seed: int, place: Path) -> None:
     id_ = next(id_ for id_ in client.ask("/api/list")["ids"] if client.ask(f"/api/row/{id_}")["origin"] == name)
     drafts = client.ask("/api/start?reviewer=anna")["drafts"]
     found = drafts.get(id_, "")
-    if shown and found.startswith(shown):
-        truth.under_way += found != shown
+    if shown:
+        truth.drafts[id_] = shown
+    # what was typed after the text last shown as saved was under way; before the first one is, all of it
+    if found in typed[typed.index(shown) + 1 if shown else 0 :]:
+        truth.under_way += 1
         truth.drafts[id_] = found
     truth.check(client, drafts)
 
