@@ -76,7 +76,7 @@ def run(
         model = lesson.model.train()
         named = {name: one for name, one in model.named_parameters() if one.requires_grad}
         parameters = list(named.values())
-        optimizer = accelerator.prepare_optimizer(optimizers.build(named, settings, lesson.rates))
+        optimizer = optimizers.scaled(accelerator, optimizers.build(named, settings, lesson.rates))
         if saved:
             lesson.load(saved.folder)
         average = Average(parameters, decay=settings.ema_decay, step=done)

@@ -1,6 +1,7 @@
 """What the UNet is asked to predict, and how much each timestep counts."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -72,9 +73,13 @@ class Objective:
 
     def weights(self, timesteps: Tensor) -> Tensor:
         """Weight of each timestep's error: min(SNR, gamma) / SNR for epsilon, / (SNR + 1) for v; 1 without gamma."""
+        return self._weights[timesteps]
+
+    @cached_property
+    def _weights(self) -> Tensor:
         if self.gamma is None:
-            return torch.ones_like(timesteps, dtype=torch.float32)
-        snr = self.snr(timesteps)
+            return torch.ones_like(self.alphas)
+        snr = self.snr(torch.arange(len(self.alphas), device=self.alphas.device))
         if self.prediction == "epsilon":
             # gamma / 0 is infinite, and its minimum with 1 is the limit that 0 / 0 would miss
             return (self.gamma / snr).clamp(max=1.0)
@@ -97,5 +102,10 @@ class Objective:
         return self.weights(timesteps) * (cost.mean(dim=1, keepdim=True) * mask).flatten(1).sum(dim=1) / area
 
     def _roots(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        alphas = self.alphas[timesteps].view(-1, 1, 1, 1)
+        signal, spread = self._all_roots
+        return signal[timesteps], spread[timesteps]
+
+    @cached_property
+    def _all_roots(self) -> tuple[Tensor, Tensor]:
+        alphas = self.alphas.view(-1, 1, 1, 1)
         return alphas.sqrt(), (1 - alphas).sqrt()

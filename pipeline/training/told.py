@@ -35,6 +35,8 @@ class Told:
         Where a model puts zeros for no caption (`families.nothing_is_zeros`), as SDXL was trained, that is what is left
         of one; diffusers' example for SDXL and sd-scripts tell the UNet the encoders' answer to an empty text there.
         """
+        if not dropped.any():
+            return self
         text = torch.where(dropped[:, None, None], examples.empty_text.to(self.text.dtype), self.text)
         if self.pooled is None or examples.empty_pooled is None:
             return replace(self, text=text)

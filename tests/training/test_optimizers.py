@@ -4,6 +4,8 @@ import sys
 import pytest
 import torch
 from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
 from prodigyopt import Prodigy
 
 from pipeline.errors import RecipeError
@@ -124,3 +126,27 @@ def test_prodigy_finds_a_rate_that_lowers_the_loss_from_none_that_was_given():
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.1 * losses[0]
     assert optimizer.param_groups[0]["d"] > 100 * 1e-6
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 90), min_size=1, max_size=2), min_size=1, max_size=12),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_the_norm_is_that_of_all_values_together(shapes, dtype):
+    draws = torch.Generator().manual_seed(len(shapes))
+    gradients = [torch.randn(shape, generator=draws).to(dtype) for shape in shapes]
+    everything = torch.cat([one.double().flatten() for one in gradients])
+    wanted = everything.norm()
+    assert float(optimizers.norm_of(gradients)) == pytest.approx(
+        float(wanted), rel=1e-2 if dtype == torch.bfloat16 else 1e-5
+    )
+    gradients[-1].view(-1)[0] = float("nan")
+    assert torch.isnan(optimizers.norm_of(gradients))
+
+
+def test_an_optimizer_is_accelerates_own_only_where_the_loss_has_a_scale():
+    plain = optimizers.build(dict(layers().named_parameters()), TrainSettings(method="full"))
+    accelerator = Accelerator(cpu=True)
+    assert optimizers.scaled(accelerator, plain) is plain
+    accelerator.scaler = torch.amp.GradScaler("cpu")
+    assert optimizers.scaled(accelerator, plain).scaler is accelerator.scaler

@@ -80,17 +80,17 @@ def schedules_end_in_noise_alone_where_asked(tiny):
 
 TRAPS = {
     weights_of_both_predictions_mean_the_same: {
-        "the noise's formula for velocity": (WHERE + "weights", "/ (snr + 1)", "/ snr"),
-        "plus one after the division": (WHERE + "weights", "/ (snr + 1)", "/ snr + 1"),
-        "the velocity's formula for noise": (WHERE + "weights", "(self.gamma / snr)", "(self.gamma / (snr + 1))"),
-        "the larger of the two": (WHERE + "weights", "clamp(max=1.0)", "clamp(min=1.0)"),
+        "the noise's formula for velocity": (WHERE + "_weights", "/ (snr + 1)", "/ snr"),
+        "plus one after the division": (WHERE + "_weights", "/ (snr + 1)", "/ snr + 1"),
+        "the velocity's formula for noise": (WHERE + "_weights", "(self.gamma / snr)", "(self.gamma / (snr + 1))"),
+        "the larger of the two": (WHERE + "_weights", "clamp(max=1.0)", "clamp(min=1.0)"),
         "the root of the ratio": (WHERE + "snr", "alphas / (1 - alphas)", "(alphas / (1 - alphas)).sqrt()"),
-        "gamma forgotten": (WHERE + "weights", "self.gamma is None", "self.gamma is not None"),
+        "gamma forgotten": (WHERE + "_weights", "self.gamma is None", "self.gamma is not None"),
         "gamma lost": (WHERE + "of", "prediction, gamma, huber)", "prediction, None, huber)"),
     },
     weights_are_finite_at_zero_snr: {
-        "0 / 0": (WHERE + "weights", "(self.gamma / snr).clamp(max=1.0)", "snr.clamp(max=self.gamma) / snr"),
-        "0 / 0 of velocity": (WHERE + "weights", "/ (snr + 1)", "/ snr"),
+        "0 / 0": (WHERE + "_weights", "(self.gamma / snr).clamp(max=1.0)", "snr.clamp(max=self.gamma) / snr"),
+        "0 / 0 of velocity": (WHERE + "_weights", "/ (snr + 1)", "/ snr"),
     },
     velocity_and_noisy_latents_give_picture_and_noise_back: {
         "the sign": (WHERE + "target", "signal * noise - spread", "signal * noise + spread"),
@@ -100,7 +100,7 @@ TRAPS = {
             "signal * latents - spread * noise",
         ),
         "the target is always the noise": (WHERE + "target", 'self.prediction == "epsilon"', "True"),
-        "the schedule without its roots": (WHERE + "_roots", "alphas.sqrt(), (1 - alphas)", "alphas, (1 - alphas)"),
+        "the schedule without its roots": (WHERE + "_all_roots", "alphas.sqrt(), (1 - alphas)", "alphas, (1 - alphas)"),
         "a last timestep held above 0": (WHERE + "of", ".float()", ".float().clamp(min=1e-4)"),
     },
     schedules_end_in_noise_alone_where_asked: {
