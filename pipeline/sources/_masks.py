@@ -11,15 +11,16 @@ from pathlib import Path
 _BESIDE = re.compile(r"(?P<stem>.+)(-masklabel|\.mask)")
 
 
-def of(paths: Iterable[Path], root: Path, folder: Path | None) -> dict[Path, Path | None]:
+def of(paths: Iterable[str], root: Path, folder: Path | None) -> dict[str, str | None]:
     """The picture of each mask among `paths`, None where there is none.
 
     A mask lies below `folder` where its picture lies below `root`; names are compared without their ending.
     """
-    paths = list(paths)
-    if folder is None and not any(_BESIDE.fullmatch(path.stem) for path in paths):
-        return {}
-    listed = sorted(paths)
+    if folder is None:
+        paths = list(paths)
+        if not any("-masklabel." in path or ".mask." in path for path in paths):  # of most sources
+            return {}
+    listed = sorted(map(Path, paths))
     masks: dict[Path, Path] = {}
     for path in listed:
         if folder is not None and path.is_relative_to(folder):
@@ -27,4 +28,5 @@ def of(paths: Iterable[Path], root: Path, folder: Path | None) -> dict[Path, Pat
         elif found := _BESIDE.fullmatch(path.stem):
             masks[path] = path.with_name(found["stem"])
     pictures = {path.with_suffix(""): path for path in reversed(listed) if path not in masks}
-    return {mask: pictures.get(place) for mask, place in masks.items()}
+    matched = {mask: pictures.get(place) for mask, place in masks.items()}
+    return {str(mask): None if picture is None else str(picture) for mask, picture in matched.items()}

@@ -80,7 +80,7 @@ def read(paths: Iterable[Path]) -> dict[Path, Told]:
     return found
 
 
-def matched(told: dict[Path, Told], paths: Sequence[Path]) -> dict[Path, Told]:
+def matched(told: dict[Path, Told], paths: Sequence[str]) -> dict[str, Told]:
     """What is told of each of the files that are there; it is taken out of `told`, which keeps those that are not.
 
     Names are taken as people write them: from the root, with backslashes, or in another form of Unicode (macOS's).
@@ -88,15 +88,15 @@ def matched(told: dict[Path, Told], paths: Sequence[Path]) -> dict[Path, Told]:
     if not told:
         return {}
     found = {path: told.pop(named) for path in paths if (named := Path(os.path.normpath(path))) in told}
-    written = {_plain(path): path for path in told}
+    written = {_plain(str(path)): path for path in told}
     for path in paths if written else ():
         if path not in found and (plain := _plain(path)) in written:
             found[path] = told.pop(written.pop(plain))
     return found
 
 
-def _plain(path: Path) -> str:
-    return unicodedata.normalize("NFC", os.path.normpath(Path.cwd() / str(path).replace("\\", "/")))
+def _plain(path: str) -> str:
+    return unicodedata.normalize("NFC", os.path.normpath(Path.cwd() / path.replace("\\", "/")))
 
 
 def raws(data: bytes, path: Path) -> Iterator[tuple[Path, Raw]]:

@@ -248,8 +248,7 @@ def _origin(path: Path, row: Row) -> str:  # paths are not joined: an absolute n
 
 def _masks_of(found: Sequence[Row]) -> dict[str, str | None]:
     """The picture of each mask, by their names."""
-    masks = _masks.of((Path(row["name"]) for row in found if row["error"] is None), Path(), None)
-    return {str(mask): str(picture) if picture else None for mask, picture in masks.items()}
+    return _masks.of((row["name"] for row in found if row["error"] is None), Path(), None)
 
 
 def _rows(path: Path, found: Sequence[Row], source: Source, position: int) -> Iterator[Row]:

@@ -13,6 +13,8 @@ from pipeline.sources._metadata import Told
 
 def shown(path: Path | str) -> str:
     """A path as people and tables see it; bytes that are no UTF-8 are escaped."""
+    if isinstance(path, str) and path.isascii():
+        return path
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -15,15 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from pipeline.errors import InputError, PictureError
 from pipeline.imaging import Limits
-from pipeline.manifest import Row, digest, read_table
+from pipeline.manifest import Row
 from pipeline.settings import Source
-from pipeline.sources import _masks, _metadata
+from pipeline.sources import _captions, _masks, _memory, _metadata
 from pipeline.sources._rows import describe, further, said, shown
-from pipeline.workspace import MARK, Workspace, write_table
+from pipeline.workspace import MARK, Workspace
 
 DESCRIPTION = "a folder of pictures, read recursively, with .txt captions and metadata.csv or metadata.jsonl"
 READERS = 8
@@ -31,13 +29,13 @@ READERS = 8
 SIDECARS = (".txt", ".TXT", ".caption")
 ABOUT = (*_metadata.FILES, "README.md", "ATTRIBUTION.md")
 """Files that are about pictures, and none of them."""
-SEEN = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sample_id", pa.string())])
 
 
 class Listed(NamedTuple):
     """A file that is there."""
 
-    path: Path
+    path: str
+    """A text, as everything here that is done for each file: of 100,000 a Path takes seconds more."""
     problem: PictureError | None
     """What keeps it from being read."""
     status: os.stat_result | None = None
@@ -62,9 +60,9 @@ def check(source: Source, position: int) -> None:
 
 def known(source: Source, workspace: Workspace, sidecars: Sequence[str] = SIDECARS) -> Iterator[tuple[str, str | None]]:
     """Path of each picture, with its sample id if it was read before and looks the same."""
-    before = seen(source.path, workspace)
+    before = _memory.seen(source.path, workspace)
     for path in sorted(files(source.path, source.masks, sidecars), key=shown):
-        yield str(path), before.get(identity(path, source.path))
+        yield str(path), before.get(_memory.identity(str(path), source.path))
 
 
 def scan(
@@ -87,12 +85,12 @@ def scan(
     check(source, position)
     root, refer = source.path, source.originals == "reference"
     told = _metadata.read(_metadata_files(root))
-    before = seen(root, workspace)
+    before = _memory.remembered(root, workspace)
     listed = [*_listing(root, sidecars), *_masks_outside(source)]
     matched = _metadata.matched(told, [one.path for one in listed])
     masks = _masks.of((one.path for one in listed), root, source.masks)
 
-    def look(one: Listed, *, read: bool = True) -> tuple[Row, Row | None] | None:
+    def look(one: Listed, *, read: bool = True) -> tuple[Row, tuple[_memory.Known, _memory.Remembered] | None] | None:
         """The file's row, and what it is known by the next time; None where it is to be read first, and not now."""
         path, beside = one.path, matched.get(one.path)
         try:
@@ -100,19 +98,19 @@ def scan(
                 raise one.problem
             if path in masks and masks[path] is None:
                 raise PictureError("mask_alone", "a mask, and there is no picture that it belongs to")
-            caption = _caption(one.captions)
-            known = identity(path, root, one.status)
-            sample_id = before.get(known)
+            known = _memory.identity(path, root, one.status)
+            sample_id, caption = before.get(known, _memory.NEVER)
             if sample_id is None or not _is_stored(sample_id, path, workspace, refer=refer):
                 if not read:
                     return None
-                on_read(path)
-                sample_id = _store(path, workspace, refer=refer)
-            row = _describe(path, source, position, beside, caption)
+                on_read(Path(path))
+                sample_id = _store(Path(path), workspace, refer=refer)
+            caption = _captions.look(one.captions, caption)
+            row = _describe(path, source, position, beside, caption.text)
         except (OSError, PictureError) as error:
             return {**_describe(path, source, position, beside, None), "error": said(error)}, None
-        seen_now = dict(zip(SEEN.names, (*known, sample_id), strict=True))
-        return {**row, "sample_id": sample_id, "bytes": known[1]}, seen_now
+        row["sample_id"], row["bytes"] = sample_id, known[1]
+        return row, (known, _memory.Remembered(sample_id, caption))
 
     looked = [look(one, read=False) for one in listed]  # most are as they were, and no work for threads
     unread = [place for place, found in enumerate(looked) if found is None]
@@ -121,15 +119,18 @@ def scan(
         for place, found in zip(unread, read, strict=True):
             progress(place, len(listed))
             looked[place] = found
-    rows, now = [one[0] for one in looked if one], [one[1] for one in looked if one and one[1]]
+    rows = [one[0] for one in looked if one]
     progress(len(listed), len(listed))
     _attach(rows, {shown(mask): shown(picture) for mask, picture in masks.items() if picture})
-    beside_of = [matched.get(one.path) for one in listed]
-    rows += [one for row, beside in zip(rows, beside_of, strict=True) for one in further(row, beside)]
+    if matched:
+        beside_of = [matched.get(one.path) for one in listed]
+        rows += [one for row, beside in zip(rows, beside_of, strict=True) for one in further(row, beside)]
     for path, beside in told.items():
         missing = f"missing: named in {shown(beside.where)}"
-        rows.append({**_describe(path, source, position, beside, None), "error": missing})
-    write_table(_memory(root, workspace), pa.Table.from_pylist(now, schema=SEEN))
+        rows.append({**_describe(str(path), source, position, beside, None), "error": missing})
+    now = dict(one[1] for one in looked if one and one[1])
+    if now != before:
+        _memory.remember(root, workspace, now)
     return sorted(rows, key=lambda row: str(row["origin"]))
 
 
@@ -137,21 +138,7 @@ def files(root: Path, masks: Path | None = None, sidecars: Sequence[str] = SIDEC
     """The files below `root` that a scan would read as pictures; `masks` is a folder of masks."""
     found = [one.path for one in _listing(root, sidecars) if one.problem is None]
     beside = _masks.of(found, root, masks)
-    return (path for path in found if path not in beside)
-
-
-def identity(path: Path, root: Path, status: os.stat_result | None = None) -> tuple[str, int, int]:
-    """What a file is known by while nobody changes it: path below `root`, size in bytes, time of change in ns."""
-    text = os.fspath(path)
-    status = status or os.stat(text)  # noqa: PTH116 (of 100,000 files a Path takes seconds more)
-    return shown(text.removeprefix(f"{os.fspath(root).rstrip('/')}/")), status.st_size, status.st_mtime_ns
-
-
-def seen(root: Path, workspace: Workspace) -> dict[tuple[str, int, int], str]:
-    """The sample ids of the files that the last scan of this folder read, by their identity."""
-    memory = _memory(root, workspace)
-    rows = read_table(memory).to_pylist() if memory.exists() else []
-    return {(row["path"], row["size"], row["mtime_ns"]): row["sample_id"] for row in rows}
+    return (Path(path) for path in found if path not in beside)
 
 
 def _attach(rows: list[Row], masks: Mapping[str, str]) -> None:
@@ -182,18 +169,14 @@ def _masks_outside(source: Source) -> Iterator[Listed]:
         yield from _listing(source.masks, SIDECARS)
 
 
-def _memory(root: Path, workspace: Workspace) -> Path:
-    return workspace.root / "tables" / "files" / f"{digest(str(root.resolve()))[:16]}.parquet"
-
-
-def _is_stored(sample_id: str, path: Path, workspace: Workspace, *, refer: bool) -> bool:
+def _is_stored(sample_id: str, path: str, workspace: Workspace, *, refer: bool) -> bool:
     """Whether the bytes of an unchanged file are there as they should be; another that is referred to may change."""
     place = workspace.original_path(sample_id)
     try:
         linked = stat.S_ISLNK(os.lstat(place).st_mode)
     except OSError:
         return False
-    return not linked or (refer and Path(place).exists() and Path(place).readlink() == path.resolve())
+    return not linked or (refer and Path(place).exists() and Path(place).readlink() == Path(path).resolve())
 
 
 def _store(path: Path, workspace: Workspace, *, refer: bool) -> str:
@@ -210,16 +193,17 @@ def _listing(root: Path, sidecars: Sequence[str]) -> Iterator[Listed]:
     for folder, links, names in _walk(root, failed.append):
         for name in links:
             problem = PictureError("not_followed", "a link to a folder; name that as a source of its own")
-            yield Listed(folder / name, problem)
+            yield Listed(_memory.prefix(folder) + name, problem)
         beside = {name for name in names if name.endswith(tuple(sidecars))}
         pictures = {_stem(name) for name in names if name not in beside}
+        prefix = _memory.prefix(folder)
         for name in names:
             stem = _stem(name)
             if name not in ABOUT and not (name in beside and stem in pictures):
                 captions = (stem + one for one in sidecars if stem + one in beside and stem + one != name)
-                yield _listed(folder / name, tuple(f"{folder}{os.sep}{one}" for one in captions))
+                yield _listed(prefix + name, tuple([prefix + one for one in captions]))
     for error in failed:
-        yield Listed(Path(error.filename), PictureError("unreadable", f"a folder ({error.strerror})"))
+        yield Listed(str(Path(error.filename)), PictureError("unreadable", f"a folder ({error.strerror})"))
 
 
 def _metadata_files(root: Path) -> Iterator[Path]:
@@ -236,20 +220,13 @@ def _walk(root: Path, failed: Callable[[OSError], None]) -> Iterator[tuple[Path,
             yield Path(folder), links, sorted(name for name in names if not name.startswith("."))
 
 
-def _listed(path: Path, captions: tuple[str, ...]) -> Listed:
+def _listed(path: str, captions: tuple[str, ...]) -> Listed:
     try:
-        status = os.stat(path)  # noqa: PTH116 (see identity)
+        status = os.stat(path)  # noqa: PTH116 (see Listed)
     except OSError as error:
         return Listed(path, PictureError("unreadable", error.strerror or str(error)))
     regular = stat.S_ISREG(status.st_mode)
     return Listed(path, None if regular else PictureError("unreadable", "a pipe, socket or device"), status, captions)
-
-
-def _caption(paths: Sequence[str]) -> str | None:
-    for beside in paths:
-        if os.path.isfile(beside):  # noqa: PTH113 (see identity)
-            return Path(beside).read_text(encoding="utf-8-sig", errors="replace").strip() or None
-    return None
 
 
 def _stem(name: str) -> str:
@@ -258,8 +235,8 @@ def _stem(name: str) -> str:
     return name[:at] if 0 < at < len(name) - 1 else name
 
 
-def _describe(path: Path, source: Source, position: int, told: _metadata.Told | None, sidecar: str | None) -> Row:
-    return describe(shown(path), source, position, told, sidecar, folder=_folder_of(os.path.dirname(path)))  # noqa: PTH120
+def _describe(path: str, source: Source, position: int, told: _metadata.Told | None, sidecar: str | None) -> Row:
+    return describe(shown(path), source, position, told, sidecar, folder=_folder_of(path[: path.rfind(os.sep) + 1]))
 
 
 @functools.lru_cache(maxsize=64)

@@ -183,12 +183,7 @@ def _rows(found: Mapping[str, Row], source: Source, position: int, workspace: Wo
             captions[stem] = row["text"].decode("utf-8-sig", "replace").strip()
         else:  # a text that stands alone is told of like any file that is no picture
             pictures[name] = _lonely(row, workspace)
-    masks = {
-        str(mask): picture and str(picture)
-        for mask, picture in _masks.of(
-            (Path(name) for name, row in pictures.items() if not row["error"]), Path(), None
-        ).items()
-    }
+    masks = _masks.of((name for name, row in pictures.items() if not row["error"]), Path(), None)
     mask_of = {picture: mask for mask, picture in sorted(masks.items(), reverse=True) if picture}
     for name, row in sorted(pictures.items()):
         beside = told.pop(name, None)

@@ -6,7 +6,7 @@ ROOT, MASKS = Path("photos"), Path("masks")
 
 
 def of(*names, folder=None):
-    return {str(mask): picture and str(picture) for mask, picture in _masks.of(map(Path, names), ROOT, folder).items()}
+    return _masks.of(names, ROOT, folder)
 
 
 def test_a_mask_beside_its_picture_is_known_by_its_name():

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.manifest import ORIGINS, table_of
 from pipeline.settings import Rights, Source
-from pipeline.sources import folder
+from pipeline.sources import _memory, folder
 from pipeline.workspace import Workspace
 
 
@@ -250,7 +250,7 @@ def test_what_the_workspace_remembers_is_the_folders_own(root, workspace, tmp_pa
     scan(root, workspace)
     scan(tmp_path / "other", workspace)
     reads.clear()
-    assert len(folder.seen(root, workspace)) == 1
+    assert len(_memory.seen(root, workspace)) == 1
     scan(root, workspace)
     assert reads == []
 
@@ -273,9 +273,9 @@ def test_files_are_those_that_a_scan_reads(root, workspace):
     put(root / "a.txt")
     (root / "broken.png").symlink_to(root / "nowhere")
     assert list(folder.files(root)) == [root / "a.png"]
-    assert folder.seen(root, workspace) == {}
+    assert _memory.seen(root, workspace) == {}
     sample_id = scan(root, workspace)["a.png"]["sample_id"]
-    assert folder.seen(root, workspace) == {folder.identity(root / "a.png", root): sample_id}
+    assert _memory.seen(root, workspace) == {_memory.identity(str(root / "a.png"), root): sample_id}
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])
@@ -372,3 +372,16 @@ def test_what_is_about_pictures_is_none(root, workspace):
     for name in ("a.png", "README.md", "ATTRIBUTION.md"):
         put(root / name, name)
     assert list(scan(root, workspace)) == ["a.png"]
+
+
+def test_an_unchanged_caption_is_not_opened_and_a_changed_one_is(root, workspace, monkeypatch):
+    put(root / "a.png")
+    put(root / "a.txt", "a cat")
+    assert scan(root, workspace)["a.png"]["sidecar"] == "a cat"
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_text", lambda *_, **__: pytest.fail("it was opened"))
+        assert scan(root, workspace)["a.png"]["sidecar"] == "a cat"
+    put(root / "a.txt", "a dog")
+    assert scan(root, workspace)["a.png"]["sidecar"] == "a dog"
+    (root / "a.txt").unlink()
+    assert scan(root, workspace)["a.png"]["sidecar"] is None
