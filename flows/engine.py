@@ -1,6 +1,5 @@
 """Takes a recipe through its steps, as Prefect flows or as plain functions, and tells how it ended."""
 
-import gc
 import sys
 import time
 from collections.abc import Callable
@@ -58,8 +57,6 @@ def go(
         WorkspaceError: the workspace is no folder, cannot be written, or is in use.
         EndedError: a step failed, or people have to decide first (exit code 3).
     """
-    # of many rows, looking for circles takes a tenth of the time, and they have none
-    gc.set_threshold(100_000)
     steps = PARTS[part]
     if until:
         steps = steps[: steps.index(until) + 1]

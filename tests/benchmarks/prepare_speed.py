@@ -1,11 +1,11 @@
 """Preparing pictures against cleanvision and imagededup on the same ones, and each part against a bare decode.
 
-python tests/benchmarks/prepare_speed.py [--photos DIR] [--count N] [--rounds N] [--peers PYTHON] [--record]
+python tests/benchmarks/prepare_speed.py [--photos DIR] [--count N] [--size W H] [--rounds N] [--record]
 
 Both sides are whole commands from cold, in turns: `gesso prepare --until select` (reads, stores, decodes, measures,
 hashes, compares, decides) into a new workspace, and a script of all of cleanvision's checks with imagededup's
-perceptual hash and its near-duplicates. The pictures are JPEGs of 2.4 megapixels: drawn, with structure at every scale
-and noise, or those below --photos, taken again with a little cut off where they are fewer than --count.
+perceptual hash and its near-duplicates. The pictures are JPEGs: drawn, of 2.4 megapixels or --size, with structure at
+every scale and noise, or those below --photos, taken again with a little cut off where they are fewer than --count.
 
 `ratio_to_peers` is the peers' seconds over gesso's (limit: at least 15), `share_of_decode` gesso's pictures a second
 while it reads and measures over those of a bare `cv2.imdecode` with as many threads (at least 0.85), `ratio_to_decode`
@@ -40,7 +40,6 @@ from pipeline.run import Run
 from pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-WIDTH, HEIGHT = 1920, 1250
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 PARTS = 40
 """Pictures of which the parts are measured."""
@@ -56,15 +55,15 @@ select:
 """
 
 
-def draw(folder: Path, count: int) -> None:
+def draw(folder: Path, count: int, width: int, height: int) -> None:
     """JPEGs with structure at every scale and a sensor's noise, as photographs have; every tenth one twice."""
     for number in range(count):
         rng = np.random.default_rng(number - (number % 10 == 9))
-        picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+        picture = np.zeros((height, width, 3), np.float32)
         for side in (4, 8, 16, 32, 64, 128, 256, 512):
             grid = rng.normal(0, 60 * side**-0.45, (side, side, 3)).astype(np.float32)
-            picture += cv2.resize(grid, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        noise = rng.normal(0, 2, (HEIGHT, WIDTH, 1)).astype(np.float32)
+            picture += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        noise = rng.normal(0, 2, (height, width, 1)).astype(np.float32)
         pixels = np.clip(picture + noise + rng.uniform(90, 160), 0, 255).astype(np.uint8)
         quality = [cv2.IMWRITE_JPEG_QUALITY, 90 - number % 10]
         (folder / f"{number:05}.jpg").write_bytes(cv2.imencode(".jpg", pixels, quality)[1].tobytes())
@@ -156,6 +155,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="folder of pictures, searched recursively; default: drawn ones")
     parser.add_argument("--count", type=int, default=240, help="how many pictures, at least")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(1920, 1250), metavar=("WIDTH", "HEIGHT"), help="of drawn ones"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument(
         "--peers", type=Path, default=ROOT / ".benchmarks" / "bin" / "python", help="Python that has the peers"
@@ -167,7 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
         folder.mkdir()
-        gather(asked.photos, folder, asked.count) if asked.photos else draw(folder, asked.count)
+        gather(asked.photos, folder, asked.count) if asked.photos else draw(folder, asked.count, *asked.size)
         paths = sorted(folder.iterdir())
         ours, theirs, measured = [], [], []
         for _ in range(asked.rounds):

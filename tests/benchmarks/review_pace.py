@@ -1,13 +1,14 @@
 """How long the review page takes for a picture, when a script sits at the keyboard.
 
-python tests/benchmarks/review_pace.py [--pictures 200] [--record]
+python tests/benchmarks/review_pace.py [--pictures 200] [--reviews 198] [--record]
 
 Chromium opens the page of `gesso review serve`; a script reviews one picture after the other, by the keys that a person
 has: `accept` presses `a`; `edit` presses `e`, types twelve letters, each of which goes to the server's disk, and
 presses Ctrl and Enter. The time of a picture is from the first key to the next picture's being there, whole, with its
 caption, after the decision is on the disk: what a person waits for. Beside it stands the same without a page: a client
 that asks the server for the same decision, the next row and its picture (`server_ms`), alternating in blocks of ten.
-The limit is 100 ms for an accepted picture. Figures are medians; `slow` is the 95th percentile.
+The limit is 100 ms for an accepted picture. Figures are medians; `slow` is the 95th percentile. `first_view_ms` is from
+asking chromium for the page to the first picture's being there, whole; its limit is 1,000.
 """
 
 import argparse
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _review_desk import PATIENCE, Client, Server, browser, machine, prepared, record
 
 LIMIT = 100.0
+LIMIT_FIRST = 1000.0
 BLOCK = 10
 REVIEW = """
 const [edits, done] = arguments;
@@ -78,19 +80,21 @@ def figures(name: str, took: list[float]) -> dict[str, float]:
     }
 
 
-def measure(server: Server, place: Path, count: int) -> dict[str, Any]:
-    """Review half of the pictures in the page, every third one with an edit, and the other half without a page."""
+def measure(server: Server, place: Path, count: int, reviews: int) -> dict[str, Any]:
+    """Review half of so many pictures in the page, every third one with an edit, and the other half without a page."""
     client = Client(server.port)
     ids = client.ask("/api/list")["ids"]
     driver = browser(place / "profile")
     took: dict[str, list[float]] = {"accept": [], "edit": [], "server": []}
     try:
+        began = time.perf_counter()
         driver.get(f"{server.page}&reviewer=anna")
         end = time.monotonic() + PATIENCE
         while not driver.execute_script(THERE):
             assert time.monotonic() < end, "the page never came"
-            time.sleep(0.05)
-        for number in range(count // 2 - 1):
+            time.sleep(0.01)
+        first_view = 1000 * (time.perf_counter() - began)
+        for number in range(reviews // 2):
             if number and number % BLOCK == 0:
                 # from the end, where the page does not come
                 took["server"] += [decided(client, ids, count - 1 - number - step) for step in range(BLOCK)]
@@ -100,7 +104,8 @@ def measure(server: Server, place: Path, count: int) -> dict[str, Any]:
         driver.quit()
     said = client.ask("/api/progress?reviewer=anna")
     assert said["decided"] == sum(map(len, took.values())), said
-    return {name: value for kind in took for name, value in figures(kind, took[kind]).items()}
+    paces = {name: value for kind in took for name, value in figures(kind, took[kind]).items()}
+    return {"first_view_ms": round(first_view), **paces}
 
 
 def main() -> None:
@@ -108,12 +113,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=200, help="pictures in review")
     parser.add_argument("--record", action="store_true", help="append to reports/benchmarks/review_pace.jsonl")
+    parser.add_argument("--reviews", type=int, help="how many of them are reviewed (default: nearly all)")
     asked = parser.parse_args()
+    reviews = min(asked.reviews or asked.pictures, asked.pictures - 2)
     with tempfile.TemporaryDirectory() as root:
         server = Server(prepared(Path(root), asked.pictures))
         server.start()
         try:
-            found = measure(server, Path(root), asked.pictures)
+            found = measure(server, Path(root), asked.pictures, reviews)
         finally:
             server.kill()
     told = {
@@ -121,8 +128,10 @@ def main() -> None:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratio_to_server": round(found["accept_ms"] / found["server_ms"], 2),
         "limit_ms": LIMIT,
+        "limit_first_view_ms": LIMIT_FIRST,
         **found,
         "pictures": asked.pictures,
+        "reviews": reviews,
         "versions": {name: metadata.version(name) for name in ("gesso", "uvicorn", "fastapi", "selenium")},
         "machine": machine(),
     }
