@@ -13,6 +13,8 @@ BITS = 64
 MOST_AGREE = 6
 _MOVE_NS, _SORT_NS, _PAIR_NS = 6.0, 28.0, 1.6
 """What it costs a hash to have chunks moved and to be sorted, and a pair to be compared (AMD EPYC, AVX2)."""
+_LONG_NS = 11.0
+"""What it costs a pair of a run longer than is to be expected, 10 to 20 with what keeps it from being told twice."""
 Hashes = NDArray[np.uint64]
 
 
@@ -47,6 +49,13 @@ class Chunks:
 
         return cls.of(limit, min(range(1 + max(0, min(MOST_AGREE, BITS - limit))), key=cost))
 
+    def costs_more_than_all(self, count: int, long_pairs: float) -> bool:
+        """Whether comparing all `count` hashes with each other is cheaper where a choice has `long_pairs` in long runs.
+
+        Hashes of pictures are skewed, which `cheapest` cannot know; of drawn shapes, one pair in a hundred agrees.
+        """
+        return math.comb(len(self.widths), self.agree) * _LONG_NS * long_pairs > _PAIR_NS * count * count / 2
+
     def mask(self, *chunks: int) -> np.uint64:
         """The bits of chunks."""
         return reduce(np.bitwise_or, (bits(self.starts[one], self.widths[one]) for one in chunks), np.uint64(0))
@@ -54,6 +63,11 @@ class Chunks:
     def tops(self, *chunks: int) -> np.uint64:
         """The highest bit of each of some chunks."""
         return reduce(np.bitwise_or, (bits(self.starts[one], 1) for one in chunks), np.uint64(0))
+
+    def apart(self) -> list[tuple[int, ...]]:
+        """Choices that have no chunk in common, as a sample of all."""
+        begins = range(0, len(self.widths) - self.agree + 1, self.agree)
+        return [tuple(range(begin, begin + self.agree)) for begin in begins]
 
     def beginnings(self) -> list[tuple[int, ...]]:
         """Every choice of chunks but for its last one."""

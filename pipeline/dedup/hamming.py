@@ -31,6 +31,8 @@ _ROWS, _COLUMNS = 16, 4096
 """Such a block: 64 Ki pairs."""
 _WHOLE = 2**18
 """So many pairs are compared without asking first which of them an earlier choice has told."""
+_HANDED = 2**14
+"""Pairs that are handed over at a time, and held until they are so many."""
 _PART = 1024
 """Members of a cluster that are held against all others of it before a thread takes something else."""
 Places = NDArray[np.int32]
@@ -52,14 +54,32 @@ def near(values: Hashes, limit: int, *, asked: NDArray[np.bool_] | None = None, 
 
     `values` are in ascending order and each there once (`np.unique`): equal hashes are one node, for the pairs among
     twenty thousand equal ones would be two hundred million. With `asked` only pairs with at least one that is asked for
-    (new ones against all, say). What is found is handed over at once and not held; the rest of the memory is some 60
-    bytes a hash and thread.
+    (new ones against all, say). What is found is handed over by some ten thousand pairs and not held; the rest of the
+    memory is some 60 bytes a hash and thread.
     """
     few = len(values) if asked is None else int(np.count_nonzero(asked))
     if limit < 0 or len(values) < 2 or not few:
         return iter(())
     search = _Search(values, limit, None if few == len(values) else asked, Chunks.cheapest(len(values), few, limit))
-    return streamed(lambda task, tell: task(tell), search.tasks(), threads=threads)
+    return streamed(_handed, search.tasks(), threads=threads)
+
+
+def _handed(task: Callable[[Tell], None], tell: Tell) -> None:
+    """Do a task, and tell what it finds in batches that are worth a thread's waking."""
+    held: list[Found] = []
+
+    def hand() -> None:
+        tell(Found(*(np.concatenate(parts) for parts in zip(*held, strict=True))))
+        held.clear()
+
+    def take(found: Found) -> None:
+        held.append(found)
+        if sum(len(one.first) for one in held) >= _HANDED:
+            hand()
+
+    task(take)
+    if held:
+        hand()
 
 
 class _Some(NamedTuple):
@@ -83,12 +103,13 @@ class _Search:
         """What tells all pairs, in parts: those of dense clusters, then those of what is left by chunks."""
         values, asked = self.values, self.asked
         if not self.chunks.agree:
-            chosen = np.ones(len(values), np.bool_) if asked is None else asked
-            return self._whole(balls.Ball(*(np.flatnonzero(one).astype(np.int32) for one in (chosen, ~chosen))))
+            return self._whole(_parted(np.ones(len(values), np.bool_) if asked is None else asked))
         clusters, left = balls.peeled(values, self.limit, self._dense())
         found = [task for ball in clusters for task in self._whole(ball)]
         if clusters:
             values, asked = values[left], None if asked is None else asked[left]
+        if asked is None and self._crowded(values):
+            return found + self._whole(balls.Ball(np.flatnonzero(left).astype(np.int32), np.empty(0, np.int32)))
         return found + [partial(self._look, values, asked, one) for one in self.chunks.beginnings()]
 
     def _whole(self, ball: balls.Ball) -> list[Callable[[Tell], None]]:
@@ -103,12 +124,24 @@ class _Search:
 
     def _dense(self) -> Iterator[Hashes]:
         """Long runs of some choices, in which clusters show."""
-        for begin in range(0, len(self.chunks.widths) - self.chunks.agree + 1, self.chunks.agree):
-            choice = tuple(range(begin, begin + self.chunks.agree))
+        for choice in self.chunks.apart():
             arranged, starts, lengths = self._runs(self.chunks.to_front(self.values, choice), self.asked, choice)
             long = lengths >= max(balls.FEWEST, longest_run(len(self.values), self._width(choice)))
             for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
                 yield self.chunks.from_front(arranged[start : start + length], choice)
+
+    def _crowded(self, values: Hashes) -> bool:
+        """Whether so many agree in some choices that it is cheaper to compare all with all."""
+        pairs = []
+        for choice in self.chunks.apart():
+            _, _, lengths = self._runs(self.chunks.to_front(values, choice), None, choice)
+            long = lengths[self._is_long(lengths, choice)].astype(np.float64)
+            pairs.append(float(long @ long) / 2)
+        return self.chunks.costs_more_than_all(len(values), sum(pairs) / len(pairs))
+
+    def _is_long(self, lengths: Indices, choice: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Which runs are longer than is to be expected of a choice, and so are compared in blocks."""
+        return lengths > max(_RUN, longest_run(len(self.values), self._width(choice)))
 
     def _across(self, rows: _Some, columns: _Some, tell: Tell) -> None:
         """Tell the pairs among some, and of one of them and one of others."""
@@ -147,7 +180,7 @@ class _Search:
         self, arranged: Hashes, starts: Indices, lengths: Indices, choice: tuple[int, ...], tell: Tell
     ) -> None:
         """Tell the pairs of a choice."""
-        long = lengths > max(_RUN, longest_run(len(self.values), self._width(choice)))
+        long = self._is_long(lengths, choice)
         earlier = [chunk for chunk in range(choice[-1]) if chunk not in choice]
         for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
             members = self.chunks.from_front(arranged[start : start + length], choice)
@@ -235,6 +268,11 @@ class _Search:
 
     def _placed(self, values: Hashes) -> _Some:
         return _Some(values, np.searchsorted(self.values, values).astype(np.int32))
+
+
+def _parted(inside: NDArray[np.bool_]) -> balls.Ball:
+    """Some of the hashes, and all others beside them."""
+    return balls.Ball(*(np.flatnonzero(one).astype(np.int32) for one in (inside, ~inside)))
 
 
 def _rows(columns: int) -> int:

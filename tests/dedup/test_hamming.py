@@ -49,9 +49,10 @@ def blocked(values, limit):
     st.integers(0, 6),
     st.sampled_from((1, 4, 64)),
     st.sampled_from((2, 8, 512)),
+    st.booleans(),
     st.randoms(),
 )
-def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, run, fewest, random):
+def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, run, fewest, crowded, random):
     values = distinct(hashes)
     asked = np.array([random.random() < 0.4 for _ in values], np.bool_)
     cut = Chunks.of(limit, min(agree, BITS - limit) if math.comb(limit + agree, agree) < 100 else 0)
@@ -60,8 +61,10 @@ def test_every_pair_is_told_once_however_the_bits_are_cut(hashes, limit, agree, 
         patch.setattr(hamming, "longest_run", lambda count, bits: 0.0)
         patch.setattr(hamming, "_WHOLE", run)
         patch.setattr(hamming, "_PART", run)
+        patch.setattr(hamming, "_HANDED", run)
         patch.setattr(balls, "FEWEST", fewest)
         patch.setattr(Chunks, "cheapest", lambda count, few, limit: cut)
+        patch.setattr(Chunks, "costs_more_than_all", lambda self, count, pairs: crowded)
         assert told(hamming.near(values, limit, threads=1)) == brute(values, limit)
         assert told(hamming.near(values, limit, asked=asked, threads=1)) == brute(values, limit, asked)
 
@@ -98,6 +101,29 @@ def test_dense_clusters_that_are_taken_out(flips, centres, share):
         found = told(hamming.near(values, 8, asked=asked))
     assert len(taken) == centres
     assert found == sorted(pair for pair in blocked(values, 8) if asked[pair[0]] or asked[pair[1]])
+
+
+def skewed(count):
+    """Hashes as drawn shapes have them: few bits are free."""
+    rng = np.random.default_rng(3)
+    free = np.uint64(sum(1 << int(bit) for bit in rng.permutation(64)[:26]))
+    return np.unique(rng.integers(0, 2**64, count, np.uint64) & free)
+
+
+def test_skewed_hashes_are_all_held_against_all_where_that_costs_less():
+    values = skewed(6000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming._Search, "_look", lambda *_: pytest.fail("chunk by chunk"))
+        batches = list(hamming.near(values, 8))
+    assert told(batches) == sorted(blocked(values, 8))
+    random = np.unique(np.random.default_rng(4).integers(0, 2**64, 30_000, np.uint64))
+    assert not hamming._Search(random, 8, None, Chunks.cheapest(30_000, 30_000, 8))._crowded(random)
+
+
+def test_pairs_are_handed_over_by_thousands():
+    batches = list(hamming.near(skewed(6000), 9))
+    assert sum(len(one.first) for one in batches) > 20 * len(batches)
+    assert max(len(one.first) for one in batches) < 2 * 2**16
 
 
 def test_few_that_are_asked_for_among_many_are_not_all_held_against_all():
