@@ -11,7 +11,8 @@ every scale and noise, or those below --photos, taken again with a little cut of
 while it reads and measures over those of a bare `cv2.imdecode` with as many threads (at least 0.85), `ratio_to_decode`
 the time of all scorers and the hash over that of `cv2.imdecode` (at most 0.15), `decode_ratio` the time of gesso's
 decode, with its proxy and the pixels' hash, over that of `cv2.imdecode`; the last two on one thread, in its CPU time.
-Medians of the rounds.
+Medians of the rounds, after one of each side that is not counted: it compiles their modules, which everybody has
+compiled from the second time on, whatever $PYTHONDONTWRITEBYTECODE says here.
 """
 
 import argparse
@@ -81,10 +82,12 @@ def gather(photos: Path, folder: Path, count: int) -> None:
             shutil.copyfile(path, folder / f"{number:05}{path.suffix.lower()}")
 
 
-def timed(command: list[str]) -> tuple[str, dict[str, float]]:
+def timed(command: list[str], scratch: Path) -> tuple[str, dict[str, float]]:
     """What a command prints, its seconds, and those that processors worked for it and its children."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(scratch / "compiled")
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return said, {"whole": seconds, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
@@ -95,17 +98,17 @@ def gesso(folder: Path, scratch: Path) -> dict[str, float]:
     shutil.rmtree(workspace, ignore_errors=True)
     recipe.write_text(RECIPE.format(folder=folder))
     command = [str(Path(sys.executable).with_name("gesso")), "prepare", str(recipe), "--until", "select"]
-    _, taken = timed([*command, "--engine", "plain", "--workspace", str(workspace)])
+    _, taken = timed([*command, "--engine", "plain", "--workspace", str(workspace)], scratch)
     opened = Workspace.open(workspace)
     (run,) = (Run.open(opened, path.name) for path in opened.runs.iterdir())
     stages = {stat.name: stat.seconds for stat in run.stats()}
     return {**taken, "start": taken["whole"] - sum(stages.values()), **stages}
 
 
-def peers(folder: Path, python: Path) -> dict[str, Any]:
+def peers(folder: Path, python: Path, scratch: Path) -> dict[str, Any]:
     """Seconds of the peers' script, and what it says of itself."""
     script = Path(__file__).with_name("_clean_and_dedup.py")
-    said, taken = timed([str(python), str(script), str(folder)])
+    said, taken = timed([str(python), str(script), str(folder)], scratch)
     return {**taken, **json.loads(said.splitlines()[-1])}
 
 
@@ -172,9 +175,15 @@ def main() -> None:
         gather(asked.photos, folder, asked.count) if asked.photos else draw(folder, asked.count, *asked.size)
         paths = sorted(folder.iterdir())
         ours, theirs, measured = [], [], []
+        few = Path(place) / "few"
+        few.mkdir()
+        for path in paths[:3]:
+            shutil.copyfile(path, few / path.name)
+        gesso(few, Path(place))
+        peers(few, asked.peers, Path(place))
         for _ in range(asked.rounds):
             ours.append(gesso(folder, Path(place)))
-            theirs.append(peers(folder, asked.peers))
+            theirs.append(peers(folder, asked.peers, Path(place)))
             measured.append(parts(paths[:PARTS]) | {"bare_seconds": bare(paths)})
         megapixels = [imaging.decode(path.read_bytes()).pixels[..., 0].size / 1e6 for path in paths[:PARTS]]
     ratios = [
