@@ -67,14 +67,19 @@ def near(values: Hashes, limit: int, *, asked: NDArray[np.bool_] | None = None, 
 def _handed(task: Callable[[Tell], None], tell: Tell) -> None:
     """Do a task, and tell what it finds in batches that are worth a thread's waking."""
     held: list[Found] = []
+    count = 0
 
     def hand() -> None:
+        nonlocal count
         tell(Found(*(np.concatenate(parts) for parts in zip(*held, strict=True))))
         held.clear()
+        count = 0
 
     def take(found: Found) -> None:
+        nonlocal count
         held.append(found)
-        if sum(len(one.first) for one in held) >= _HANDED:
+        count += len(found.first)
+        if count >= _HANDED:
             hand()
 
     task(take)

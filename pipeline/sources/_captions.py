@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,10 @@ COLUMNS = (
 )
 """A Beside in a table."""
 NONE = Beside(None, None, None, None)
+SETTLED_NS = 2 * 10**9
+"""How long before it is read a file must have changed last to be known again, in ns.
+
+A change that follows within a tick of the disk's clock shows in nothing; the coarsest, FAT's, ticks every 2 s."""
 
 
 def look(paths: Sequence[str], known: Beside = NONE) -> Beside:
@@ -47,6 +52,7 @@ def look(paths: Sequence[str], known: Beside = NONE) -> Beside:
             found = Beside(status.st_ino, status.st_size, status.st_ctime_ns, known.text)
             if found == known:
                 return known
-            text = Path(path).read_text(encoding="utf-8-sig", errors="replace").strip()
-            return found._replace(text=text or None)
+            text = Path(path).read_text(encoding="utf-8-sig", errors="replace").strip() or None
+            settled = time.time_ns() - status.st_ctime_ns >= SETTLED_NS
+            return (found if settled else NONE)._replace(text=text)
     return NONE

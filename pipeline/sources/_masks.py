@@ -18,7 +18,7 @@ def of(paths: Iterable[str], root: Path, folder: Path | None) -> dict[str, str |
     """
     if folder is None:
         paths = list(paths)
-        if not any("-masklabel." in path or ".mask." in path for path in paths):  # of most sources
+        if not any("-masklabel" in path or ".mask" in path for path in paths):  # of most sources
             return {}
     listed = sorted(map(Path, paths))
     masks: dict[Path, Path] = {}

@@ -121,9 +121,13 @@ def test_skewed_hashes_are_all_held_against_all_where_that_costs_less():
 
 
 def test_pairs_are_handed_over_by_thousands():
-    batches = list(hamming.near(skewed(6000), 9))
-    assert sum(len(one.first) for one in batches) > 20 * len(batches)
-    assert max(len(one.first) for one in batches) < 2 * 2**16
+    values = skewed(6000)
+    sizes = [len(one.first) for one in hamming.near(values, 9)]
+    tasks = hamming._Search(values, 9, None, Chunks.cheapest(len(values), len(values), 9)).tasks()
+    assert sum(sizes) > 10 * hamming._HANDED
+    # what a task has left at its end may be fewer
+    assert sum(size < hamming._HANDED for size in sizes) <= len(tasks)
+    assert max(sizes) < hamming._HANDED + hamming._ROWS * hamming._COLUMNS
 
 
 def test_few_that_are_asked_for_among_many_are_not_all_held_against_all():

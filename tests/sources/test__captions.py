@@ -1,8 +1,15 @@
 import os
+import time
 
 import pytest
 
 from pipeline.sources import _captions
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Files are known again however lately they changed."""
+    monkeypatch.setattr(_captions, "SETTLED_NS", -(10**12))
 
 
 def test_the_first_that_is_there_counts(tmp_path):
@@ -16,6 +23,7 @@ def test_the_first_that_is_there_counts(tmp_path):
     assert _captions.look(paths).text is None
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_file_that_is_as_it_was_is_not_opened(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("a cat")
     known = _captions.look([str(tmp_path / "a.txt")])
@@ -23,11 +31,13 @@ def test_a_file_that_is_as_it_was_is_not_opened(tmp_path, monkeypatch):
     assert _captions.look([str(tmp_path / "a.txt")], known) == known
 
 
+@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("change", ["written", "replaced", "time set back"])
 def test_a_file_that_changed_is_read_again(tmp_path, change):
     path = tmp_path / "a.txt"
     path.write_text("a cat")
     before, known = path.stat(), _captions.look([str(path)])
+    time.sleep(0.02)  # a tick of the disk's clock
     match change:
         case "replaced":
             (tmp_path / "new").write_text("a dog")
@@ -40,6 +50,21 @@ def test_a_file_that_changed_is_read_again(tmp_path, change):
     assert _captions.look([str(path)], known).text == "a dog"
 
 
+def test_a_file_that_has_just_changed_is_read_again_whatever_its_times_say(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("a cat")
+    first = path.stat()
+    known = _captions.look([str(path)])
+    path.write_text("a dog")
+    # as on a disk whose clock has not ticked between the two
+    monkeypatch.setattr("os.stat", lambda *_, **__: first)
+    assert _captions.look([str(path)], known).text == "a dog"
+    monkeypatch.setattr("time.time_ns", lambda: first.st_ctime_ns + _captions.SETTLED_NS)
+    later = _captions.look([str(path)], known)
+    assert later == (first.st_ino, first.st_size, first.st_ctime_ns, "a dog")
+
+
+@pytest.mark.usefixtures("settled")
 def test_another_file_is_not_taken_for_the_one_that_is_known(tmp_path):
     (tmp_path / "a.txt").write_text("a cat")
     known = _captions.look([str(tmp_path / "a.txt")])

@@ -27,3 +27,7 @@ def test_a_folder_of_masks_may_lie_among_the_pictures():
 
 def test_a_mask_without_its_picture_belongs_to_none():
     assert of("photos/a-masklabel.png", "photos/other.png") == {"photos/a-masklabel.png": None}
+
+
+def test_a_mask_may_have_no_ending():
+    assert of("photos/a.jpg", "photos/a-masklabel") == {"photos/a-masklabel": "photos/a.jpg"}

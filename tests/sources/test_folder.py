@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.manifest import ORIGINS, table_of
 from pipeline.settings import Rights, Source
-from pipeline.sources import _memory, folder
+from pipeline.sources import _captions, _memory, folder
 from pipeline.workspace import Workspace
 
 
@@ -375,13 +375,14 @@ def test_what_is_about_pictures_is_none(root, workspace):
 
 
 def test_an_unchanged_caption_is_not_opened_and_a_changed_one_is(root, workspace, monkeypatch):
+    monkeypatch.setattr(_captions, "SETTLED_NS", -(10**12))
     put(root / "a.png")
     put(root / "a.txt", "a cat")
     assert scan(root, workspace)["a.png"]["sidecar"] == "a cat"
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.read_text", lambda *_, **__: pytest.fail("it was opened"))
         assert scan(root, workspace)["a.png"]["sidecar"] == "a cat"
-    put(root / "a.txt", "a dog")
-    assert scan(root, workspace)["a.png"]["sidecar"] == "a dog"
+    put(root / "a.txt", "two dogs")
+    assert scan(root, workspace)["a.png"]["sidecar"] == "two dogs"
     (root / "a.txt").unlink()
     assert scan(root, workspace)["a.png"]["sidecar"] is None
