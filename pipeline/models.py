@@ -41,6 +41,7 @@ from pipeline.lavis import client as lavis
 from pipeline.model_files import locate as locate
 from pipeline.model_files import weights_hash as weights_hash
 from pipeline.training.painter import Painter, Reader, TextEncoders
+from pipeline.training.precision import compute_in
 
 # parts load in seconds, and a bar for each would drown what a run has to say
 diffusers_logging.disable_progress_bar()
@@ -138,19 +139,30 @@ def load_painter(
     device: str = "cpu",
     seed: int | None = None,
     reads: bool = False,
+    precision: str = "no",
+    frozen: bool = False,
 ) -> Painter:
     """The base model's UNet in float32, to be trained; with a `seed` its weights are drawn, as in `load_trainable`.
 
-    Where it `reads`, the text encoders come along, of which nothing is frozen.
+    Where it `reads`, the text encoders come along, of which nothing is frozen. `precision` is what the UNet computes
+    in, and is stored in where it is `frozen`: see `training.precision`.
     """
     folder = locate(reference, revision, untrained="unet" if seed is not None else None)
-    unet = load_trainable("unet", folder, device=device, seed=seed)
+    unet = load_trainable("unet", folder, seed=seed)
+    compute_in(unet, precision, frozen=frozen)  # before it takes room on a device
+    unet.to(device_of(device))
     if not reads:
         return Painter(unet)
+    texts = load_texts(reference, revision=revision, device=device)
+    return Painter(unet, texts, zeros=families.nothing_is_zeros(folder))
+
+
+def load_texts(reference: str, *, revision: str | None = None, device: str = "cpu") -> TextEncoders:
+    """All text encoders of the base model, in float32 and new, to be at work in a training."""
+    folder = locate(reference, revision, untrained="unet")
     family = families.of(folder)
     readers = {part: _reader(folder, part, device, "float32") for part in family.text_encoders}
-    texts = TextEncoders(readers, penultimate=family.penultimate)
-    return Painter(unet, texts, zeros=families.nothing_is_zeros(folder))
+    return TextEncoders(readers, penultimate=family.penultimate)
 
 
 def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal_snr: bool = False) -> DDPMScheduler:

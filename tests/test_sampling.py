@@ -106,3 +106,31 @@ def test_without_a_size_it_is_the_models_own(pipeline):
 
 def test_no_pairs_no_pictures(pipeline):
     assert sample(pipeline, []) == []
+
+
+def test_where_memory_holds_fewer_pictures_fewer_are_painted_at_a_time(pipeline, monkeypatch):
+    heard, done, held = [], [], type(pipeline).__call__
+
+    def little(self, prompts, **told):
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return held(self, prompts, **told)
+
+    pairs = [("a b", seed) for seed in range(5)]
+    whole = sample(pipeline, pairs, steps=2, size=32)
+    monkeypatch.setattr(type(pipeline), "__call__", little)
+    parts = sample(pipeline, pairs, steps=2, size=32, say=heard.append, progress=lambda made, of: done.append(made))
+    assert len(parts) == 5
+    assert all(near(one, other) for one, other in zip(whole, parts, strict=True))
+    assert done == [0, 2, 4, 5]
+    assert len(heard) == 1
+    assert "from now on 2 pictures at a time instead of 5" in heard[0]
+
+
+def test_large_pictures_are_decoded_one_by_one(pipeline):
+    pipeline.vae.disable_slicing()
+    sample(pipeline, [("a", 1)], steps=1, size=32)
+    assert not pipeline.vae.use_slicing
+    sample(pipeline, [("a", 1)], steps=1, size=512)
+    assert pipeline.vae.use_slicing
+    pipeline.vae.disable_slicing()

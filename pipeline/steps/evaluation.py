@@ -229,12 +229,13 @@ class Evaluation:
     @cached_property
     def _base(self) -> list[Any]:
         recipe = self._run.located
-        hashes = learning.hashes(recipe)
+        hashes, computes = learning.hashes(recipe), list[str]()
         if learning.learns(recipe) == "unet":
             folder = learning.locate(recipe)
             hashes |= {"vae": weights_hash(folder, "vae"), "text_encoder": text_hash(folder)}
+            computes += [recipe.train.mixed_precision] if recipe.train.mixed_precision != "no" else []
         drawn = [recipe.train.seed] if recipe.base_model.scratch else []
-        return [*(hashes[part] for part in sorted(hashes)), recipe.train.zero_terminal_snr, *drawn]
+        return [*(hashes[part] for part in sorted(hashes)), recipe.train.zero_terminal_snr, *drawn, *computes]
 
     @property
     def _measures(self) -> Sequence[str]:

@@ -40,6 +40,7 @@ def samples(run: Run, tools: Tools, painter: Painter, rows: Sequence[Row]) -> li
         negative_prompt=recipe.negative_prompt,
         size=run.recipe.buckets.resolution,
         progress=lambda done, _: tools.advance(done),
+        say=tools.say,
     )
     return [{"samples__png": imaging.encode_png(pixels)} for pixels in pictures]
 
@@ -110,8 +111,15 @@ def load_base(run: Run, tools: Tools) -> Any:  # noqa: ANN401
     recipe, base = run.recipe, run.located.base_model
     seed = recipe.train.seed if base.scratch else None
     if learning.learns(recipe) == "unet":
-        reads = learning.reads_captions(recipe)
-        return models.load_painter(base.id, revision=base.revision, device=tools.device, seed=seed, reads=reads)
+        return models.load_painter(
+            base.id,
+            revision=base.revision,
+            device=tools.device,
+            seed=seed,
+            reads=learning.reads_captions(recipe),
+            precision=recipe.train.mixed_precision,
+            frozen=recipe.train.frozen,
+        )
     return models.load_trainable(learning.learns(recipe), learning.locate(run.located), device=tools.device, seed=seed)
 
 

@@ -58,6 +58,7 @@ def _paint(recipe: Recipe, painted: Painted, folder: Path, numbers: Sequence[int
             steps=painted.steps,
             guidance=painted.guidance,
             size=recipe.buckets.resolution,
+            say=tools.say,
         )
         for number, pixels in zip(part, pictures, strict=True):
             write_bytes(_file(folder, number).with_suffix(".txt"), f"{_prompt(painted, number)}\n".encode())

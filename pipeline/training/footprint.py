@@ -67,15 +67,18 @@ def footprint(
     whole = _whole(settings)
     parameters = layers.parameters + (_trained_of_texts(encoders, settings) if settings.text_encoder else 0)
     parameters += settings.vectors * _width(encoders) if settings.method == "textual_inversion" else 0
-    numbers = sum(math.prod(shape) for shape in (*shapes.values(), *encoders.values()))
+    numbers = sum(math.prod(shape) for shape in shapes.values())
+    read = sum(math.prod(shape) for shape in encoders.values())
     added = 0 if whole else parameters
     half = settings.mixed_precision != "no"
+    # autocast keeps a copy of each weight in the smaller format until the step is done; frozen ones are that copy
+    of_unet = 2 if half and settings.frozen else BYTES + (2 if half else 0)
+    of_rest = BYTES + (2 if half else 0)
     each = BYTES + KEPT_BY[settings.optimizer] + (BYTES if settings.ema_decay else 0)
     kept = layers.kept + (sum(_kept_of_text(name, shape) for name, shape in encoders.items()) if trains else 0)
     return Footprint(
         parameters=parameters,
-        # autocast keeps a copy of each weight in the smaller format until the step is done
-        weights=BYTES * (numbers + added) + (2 * numbers if half else 0),
+        weights=of_unet * numbers + of_rest * (read + added),
         states=parameters * each,
         example=round(BYTES * kept * (HALF if half else 1)),
         flops=layers.flops * _passes(settings),

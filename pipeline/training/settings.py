@@ -90,7 +90,8 @@ class TrainSettings(BaseModel):
     )
     mixed_precision: Literal["no", "bf16", "fp16"] = Field(
         default="no",
-        description="Number format of the forward pass; the trained weights stay float32. fp16 needs a GPU.",
+        description="Number format that the model computes in, and that a UNet's weights have where they are not "
+        "trained; those that are stay float32. fp16 needs a GPU.",
     )
     timestep_sampling: Literal["uniform", "logit_normal"] = Field(
         default="uniform",
@@ -218,6 +219,11 @@ class TrainSettings(BaseModel):
         min_length=1,
         description="LoRA: name endings of the layers to adapt; the default are the attention projections.",
     )
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a UNet's own weights stay as they are: an adapter or a new word is learned beside them."""
+        return self.method in ("lora", "textual_inversion") or (self.method == "dreambooth" and self.adapts == "lora")
 
     @property
     def logit(self) -> tuple[float, float] | None:
