@@ -41,9 +41,11 @@ def train(
         if settings.gradient_checkpointing:
             painter.save_memory()
         objective = Objective.chosen(scheduler, settings)
+        denoising = Denoising(painter, examples, objective, settings)
         return Lesson(
             painter,
-            losses=Denoising(painter, examples, objective, settings).losses,
+            losses=denoising.losses,
+            draw=denoising.draw,
             splits=True,
             save=lambda target, note: _save(painter, target, note),
             load=lambda source: _load(painter, source),

@@ -59,9 +59,11 @@ def train(
                 write(painter.parts, target, config=config, header=note, prediction=predicted)
 
         objective = Objective.chosen(scheduler, settings)
+        denoising = Denoising(painter, examples, objective, settings)
         return Lesson(
             painter,
-            losses=Denoising(painter, examples, objective, settings).losses,
+            losses=denoising.losses,
+            draw=denoising.draw,
             splits=True,
             save=save,
             load=lambda source: weights.load_lora(painter.parts, source),

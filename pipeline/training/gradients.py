@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from pipeline.errors import GessoError
 from pipeline.training import checkpoints
+from pipeline.training.ahead import Ahead
 from pipeline.training.data import Rows, Turns
 from pipeline.training.job import Job
+from pipeline.training.later import Later
 from pipeline.training.noise import seed_of
 from pipeline.training.parts import Part, out_of_memory
 from pipeline.training.settings import TrainSettings
@@ -25,7 +27,21 @@ DROPOUT = 1
 Losses = Any
 """The loss of each example of a batch (B float32), by the batch, its turn, and the context for the model's own pass.
 
-A callable; where a lesson's batches may be taken in parts, it also has `part=`, and gives the losses of that part."""
+A callable; where a lesson's batches may be taken in parts, it also has `part=`, and gives the losses of that part, and
+where a lesson draws ahead, `drawn=`."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A step whose passes the device was given, and may still be at: the ids of each, and all losses one after another.
+
+    `count` examples are in the step, those of other processes too.
+    """
+
+    step: int
+    count: int
+    ids: Sequence[Sequence[str]]
+    losses: Later | None
 
 
 @dataclass
@@ -46,6 +62,8 @@ class Gradients:
     splits: bool = False
     parameters: Sequence[nn.Parameter] = ()
     team: Team = ALONE
+    ahead: Ahead | None = None
+    """Where batches come from with what is random in them; without it they are read when they are needed."""
     turns: Turns = field(init=False)
     most: int = field(init=False)
     """Examples that one pass takes at most; halved where memory runs out, for the rest of the training."""
@@ -54,14 +72,18 @@ class Gradients:
         self.turns = Turns(self.examples, batch_size=self.settings.batch_size, seed=self.settings.seed)
         self.most = self.settings.batch_size
 
-    def fitting(self, step: int) -> float:
-        """`accumulate`, in smaller pieces where memory does not hold the whole.
+    def accumulate(self, step: int) -> float:
+        """`launch`, and the mean loss; raises GessoError where one is not finite, naming its batch."""
+        return self.loss(self.launch(step))
+
+    def fitting(self, step: int) -> Launched:
+        """`launch`, in smaller pieces where memory does not hold the whole.
 
         Raises GessoError also where it does not hold a single example.
         """
         while True:
             try:
-                return self.accumulate(step)
+                return self.launch(step)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
@@ -95,21 +117,22 @@ class Gradients:
         first = step * self.settings.gradient_accumulation
         return {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
 
-    def accumulate(self, step: int) -> float:
-        """Add the gradient of step `step` (from 0) to the parameters, and return the step's mean loss.
+    def launch(self, step: int) -> Launched:
+        """Give the device the passes that add the gradient of step `step` (from 0) to the parameters.
 
-        Every example weighs the same, also where the last batch of a bucket is short. The losses leave the device once
-        a step, after all its passes were launched. Raises GessoError where one is not finite, naming its batch.
+        Every example weighs the same, also where the last batch of a bucket is short. On a GPU nothing here waits for
+        it.
         """
         first = step * self.settings.gradient_accumulation
         batches = {turn: self.turns.rows(turn) for turn in range(first, first + self.settings.gradient_accumulation)}
         count = sum(len(rows) for rows in batches.values())
-        passes: list[tuple[Sequence[str], Tensor]] = []
+        ids: list[Sequence[str]] = []
+        passes: list[Tensor] = []
         for turn, rows in batches.items():
             own = self.team.share(len(rows))
             if not len(own):
                 continue
-            batch = self.examples.batch(rows)
+            batch, more = self._ready(turn, rows)
             for part in own.pieces(self.most):
                 # dropout inside the model reads the global stream, which must not repeat the noise's
                 seed = seed_of(self.settings.seed, turn, DROPOUT, *([part.start] if part.start else []))
@@ -117,15 +140,28 @@ class Gradients:
                 if self.accelerator.device.type == "cuda":
                     torch.cuda.manual_seed(seed)
                 which = {} if part.whole else {"part": part}
-                losses = self.losses(batch, turn, self.accelerator.autocast(), **which)
-                self.accelerator.backward(losses.sum() / count)
-                passes.append((batch.ids[part.all], losses.detach()))
-        found = torch.cat([losses for _, losses in passes]).tolist() if passes else []
+                losses = self.losses(batch, turn, self.accelerator.autocast(), **more, **which)
+                mean = losses.sum() / count
+                # accelerate's own adds a tenth of a millisecond, and nothing but the scale of a loss in fp16
+                self.accelerator.backward(mean) if self.accelerator.scaler else mean.backward()
+                ids.append(batch.ids[part.all])
+                passes.append(losses.detach())
+        self.team.add_gradients(self.parameters)
+        return Launched(step, count, ids, Later(torch.cat(passes)) if passes else None)
+
+    def loss(self, launched: Launched) -> float:
+        """A step's mean loss, once the device has it. Raises GessoError where one is not finite, naming its batch."""
+        found = launched.losses.read() if launched.losses else []
         total = self.team.sum(math.fsum(found))
         if not math.isfinite(total):
-            raise GessoError(self._not_finite(step, passes))
-        self.team.add_gradients(self.parameters)
-        return total / count
+            raise GessoError(self._not_finite(launched, found))
+        return total / launched.count
+
+    def _ready(self, turn: int, rows: list[int]) -> tuple[Any, dict[str, Any]]:
+        if self.ahead is None:
+            return self.examples.batch(rows), {}
+        batch, drawn = self.ahead.get(turn)
+        return batch, {} if drawn is None else {"drawn": drawn}
 
     def _halve(self, step: int, told: str) -> None:
         """Take half as many examples at a time from now on, and forget what the failed passes left."""
@@ -154,13 +190,11 @@ class Gradients:
         name = self.job.name if self.job else str
         return ", ".join(name(one) for one in dict.fromkeys(ids))
 
-    def _not_finite(self, step: int, passes: Sequence[tuple[Sequence[str], Tensor]]) -> str:
-        bad = [
-            name
-            for ids, losses in passes
-            for name, loss in zip(ids, losses.tolist(), strict=True)
-            if not math.isfinite(loss)
-        ]
-        whole = next((ids for ids, losses in passes if not losses.isfinite().all()), ())
-        told = f"{self._named(bad)} (whole batch: {self._named(whole)})" if bad else f"one of {self.pictures(step)}"
-        return f"the loss of step {step + 1} is not finite for {told}. {self.advice()}"
+    def _not_finite(self, launched: Launched, losses: Sequence[float]) -> str:
+        values = iter(losses)
+        passes = [[(name, next(values)) for name in ids] for ids in launched.ids]
+        bad = [name for each in passes for name, loss in each if not math.isfinite(loss)]
+        whole = next((each for each in passes if not all(math.isfinite(loss) for _, loss in each)), ())
+        of = self._named(name for name, _ in whole)
+        told = f"{self._named(bad)} (whole batch: {of})" if bad else f"one of {self.pictures(launched.step)}"
+        return f"the loss of step {launched.step + 1} is not finite for {told}. {self.advice()}"

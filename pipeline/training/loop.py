@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stopping
-from pipeline.errors import GessoError
 from pipeline.training import checkpoints, epochs, optimizers, schedules, weights
+from pipeline.training.ahead import Ahead, nothing
 from pipeline.training.average import Average
 from pipeline.training.data import Rows
 from pipeline.training.gradients import Gradients, Losses
 from pipeline.training.job import Job
+from pipeline.training.later import Later
+from pipeline.training.numbers import Numbers, Taken
 from pipeline.training.record import Record
 from pipeline.training.result import Result
 from pipeline.training.session import session
 from pipeline.training.settings import TrainSettings
 from pipeline.training.team import Team
-from pipeline.training.watch import HIGH, Watch
+from pipeline.training.watch import Watch
 
 RAW = "raw"
 """Folder, below that of the weights to use, of the weights that the optimizer left, where those to use are averaged."""
@@ -31,7 +33,8 @@ class Lesson:
     Those parameters of `model` are trained that want gradients. `save` writes them into a folder, with the header
     that it is given, and `load` reads them back into the model. `rates` gives parameters a factor of the learning rate,
     by the beginning of their names. Where `splits` is true, an example's loss does not depend on the rest of its batch,
-    and `losses` gives those of a `part` of it, too.
+    and `losses` gives those of a `part` of it, too. What `draw` makes of a batch and its turn, in a thread of its own
+    and a turn ahead, `losses` gets as `drawn`, unless it is None.
     """
 
     model: Any
@@ -40,6 +43,7 @@ class Lesson:
     load: Callable[[Path], None]
     rates: Mapping[str, float] = field(default_factory=dict)
     splits: bool = False
+    draw: Callable[[Any, int], Any] = nothing
 
 
 def run(
@@ -91,44 +95,46 @@ def run(
             with average.applied():
                 lesson.save(target, note)
 
-        gradients = Gradients(
-            accelerator,
-            examples,
-            lesson.losses,
-            settings,
-            folder,
-            job=job,
-            splits=lesson.splits,
-            parameters=parameters,
-            team=team,
-        )
+        on_gpu = accelerator.device.type == "cuda"
         title = job.header.get("gesso_recipe", "")
-        with Record(folder, settings, done=done, progress=job.progress, writes=team.leads, title=title) as record:
+        with (
+            Ahead(examples, settings, lesson.draw, beside=on_gpu) as ahead,
+            Record(folder, settings, done=done, progress=job.progress, writes=team.leads, title=title) as record,
+        ):
             if not done:
                 record.seen(0, job.before)
+            gradients = Gradients(
+                accelerator,
+                examples,
+                lesson.losses,
+                settings,
+                folder,
+                job=job,
+                splits=lesson.splits,
+                parameters=parameters,
+                team=team,
+                ahead=ahead,
+            )
             watch = Watch(record.losses(), factor=settings.max_loss_rise)
+            numbers = Numbers(gradients, record, watch, folder=folder, lags=on_gpu)
             for step in range(done, settings.steps):
                 rate = settings.learning_rate * schedules.factor(step, settings)
                 optimizers.set_rate(optimizer, rate)
-                loss = gradients.fitting(step)
+                launched = gradients.fitting(step)
                 norm = optimizers.clip(accelerator, optimizer, limit=settings.max_grad_norm)
-                gradients.refuse_norm(step, norm)
+                taken = Taken(step, rate, launched, Later(norm))
+                numbers.look(taken)
                 optimizer.step()
                 optimizer.zero_grad()
                 average.update()
-                record.add(step + 1, loss=loss, learning_rate=rate, grad_norm=norm)
-                watch.add(loss)
-                if rise := watch.exploded():
-                    if team.leads:
-                        checkpoints.distrust(folder, after=step + 1 - HIGH)
-                    team.wait()
-                    raise GessoError(_exploded(step, rise, gradients))
+                numbers.add(taken)
                 team.agree_to_stop()
-                if not team.leads:
-                    if checkpoints.due(step + 1, settings):
-                        stopping.heed()
+                if not checkpoints.due(step + 1, settings):
                     continue
-                if checkpoints.due(step + 1, settings):
+                numbers.flush()
+                if not team.leads:
+                    stopping.heed()
+                else:
                     if job.on_checkpoint:
                         with average.applied():
                             record.seen(step + 1, job.on_checkpoint(step + 1, model.eval()))
@@ -148,15 +154,3 @@ def run(
         average.apply()
         model.eval()
     return Result(folder / "weights", settings.steps, record.losses(), time.monotonic() - begun)
-
-
-def _exploded(step: int, rise: tuple[float, float], gradients: Gradients) -> str:
-    """What is to be said of an explosion."""
-    least, usual = rise
-    first = step + 1 - HIGH
-    seen = "; ".join(f"step {at + 1}: {gradients.pictures(at)}" for at in range(first, step + 1))
-    return (
-        f"the loss exploded: in each of the steps {first + 1} to {step + 1} it was {least:.4g} or more, where "
-        f"{usual:.4g} was usual. Their pictures: {seen}. {gradients.advice()} "
-        "train.max_loss_rise=null goes on regardless."
-    )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.data import Batch, Examples
+from pipeline.training.later import moved
 
 
 def seed_of(*path: int) -> int:
@@ -27,28 +28,32 @@ def sample_latents(moments: Tensor, *, scale: float, shift: float, draws: torch.
     """
     mean, log_variance = moments.chunk(2, dim=1)
     if draws is not None:
-        spread = torch.exp(0.5 * log_variance.clamp(-30.0, 20.0))
-        mean = mean + spread * torch.randn(mean.shape, generator=draws)
+        spread = log_variance.clamp(-30.0, 20.0).mul_(0.5).exp_()
+        mean = mean + spread.mul_(torch.randn(mean.shape, generator=draws))
     return (mean - shift) * scale
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A batch's randomness: `latents` and `noise` B x C x h x w, `timesteps` B, and which captions are `dropped`, B."""
+    """A batch's randomness: `latents` and `noise` B x C x h x w, `timesteps` B, and which captions are `dropped`, B.
+
+    None are where that is None.
+    """
 
     latents: Tensor
     noise: Tensor
     timesteps: Tensor
-    dropped: Tensor
+    dropped: Tensor | None = None
 
     def to(self, device: torch.device) -> "Drawn":
         """The same on another device; what is dropped is asked on the CPU."""
-        latents, noise, timesteps = (one.to(device) for one in (self.latents, self.noise, self.timesteps))
+        latents, noise, timesteps = (moved(one, device) for one in (self.latents, self.noise, self.timesteps))
         return Drawn(latents, noise, timesteps, self.dropped)
 
     def part(self, which: slice) -> "Drawn":
         """That of some of the examples."""
-        return Drawn(self.latents[which], self.noise[which], self.timesteps[which], self.dropped[which])
+        dropped = None if self.dropped is None else self.dropped[which]
+        return Drawn(self.latents[which], self.noise[which], self.timesteps[which], dropped)
 
 
 def draw(
@@ -75,9 +80,7 @@ def draw(
     if noise_offset:
         noise = noise + noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=draws)
     chosen = _timesteps(len(latents), timesteps, logit, draws)
-    dropped = torch.zeros(len(latents), dtype=torch.bool)
-    if caption_dropout:
-        dropped = torch.rand(len(latents), generator=draws) < caption_dropout
+    dropped = torch.rand(len(latents), generator=draws) < caption_dropout if caption_dropout else None
     return Drawn(latents, noise, chosen, dropped)
 
 

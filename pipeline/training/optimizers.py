@@ -105,26 +105,26 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group[FACTOR]
 
 
-def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: float) -> float:
-    """Have the next step taken with the gradients' norm clipped to `limit` (0: as it is); return the norm they have.
+def clip(accelerator: Accelerator, optimizer: torch.optim.Optimizer, *, limit: float) -> Tensor:
+    """Have the next step taken with the gradients' norm clipped to `limit` (0: as it is); the norm they have, a scalar.
 
     A fused optimizer divides by `grad_scale` as it reads the gradients, which spares a pass over all of them; for
-    others the gradients themselves are scaled.
+    others the gradients themselves are scaled. On a GPU nothing here waits for it, but for the scale of a loss in fp16.
     """
     accelerator.unscale_gradients()
     wanted = (one.grad for group in optimizer.param_groups for one in group["params"])
     gradients = [one for one in wanted if one is not None]
     norm = norm_of(gradients)
-    told = float(norm)
     inner: Any = getattr(optimizer, "optimizer", optimizer)
-    above = bool(limit) and told > limit
+    # a CPU has the norm by now, and does nothing where it is below the limit
+    above = bool(limit) and (norm.device.type != "cpu" or float(norm) > limit)
     if inner.defaults.get("fused"):
         # torch.nn.utils.clip_grad_norm_ has the same constant against a division by 0
-        inner.grad_scale = (norm + 1e-6) / limit if above else None
+        inner.grad_scale = ((norm + 1e-6) / limit).clamp(min=1.0) if above else None
     elif above:
         parameters = [one for group in optimizer.param_groups for one in group["params"]]
         clip_grads_with_norm_(parameters, limit, norm)
-    return told
+    return norm
 
 
 def norm_of(gradients: Sequence[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.training.data import Batch, Examples
+from pipeline.training.later import moved
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Told:
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Told":
         """The same on another device, captions in another number format; sizes beyond 256 px would not survive bf16."""
-        pooled = None if self.pooled is None else self.pooled.to(device, dtype)
-        return Told(self.text.to(device, dtype), pooled, None if self.time_ids is None else self.time_ids.to(device))
+        pooled = None if self.pooled is None else moved(self.pooled, device).to(dtype=dtype)
+        sizes = None if self.time_ids is None else moved(self.time_ids, device)
+        return Told(moved(self.text, device).to(dtype=dtype), pooled, sizes)
 
     def without(self, dropped: Tensor, examples: Examples) -> "Told":
         """The same without the captions of the `dropped` (B booleans); sizes stay.

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import GessoError
@@ -19,6 +21,7 @@ from pipeline.manifest import Row, sound
 from pipeline.stage import Stored
 from pipeline.training.data import Batch, Examples
 
+Numbers = NDArray[np.float32]
 IN_MEMORY_BYTES = 2 * 2**30
 """Moments, and as much again of texts, up to this many bytes stay in memory; beyond that, the latest read."""
 
@@ -30,6 +33,7 @@ class Cells:
         self._places, self._columns, self._limit = stored.places(), list(columns), limit
         self._ends: dict[Path, list[int]] = {}
         self._held: OrderedDict[tuple[Path, int], tuple[list[tuple[Any, ...]], int]] = OrderedDict()
+        self._alone = Lock()  # a training reads ahead in a thread of its own
 
     @property
     def held_bytes(self) -> int:
@@ -39,9 +43,10 @@ class Cells:
     def row(self, number: int) -> tuple[Any, ...]:
         """The columns of one of the wanted rows, by its number."""
         path, place = self._places[number]
-        ends = self._ends_of(path)
-        group = bisect_right(ends, place)
-        return self._group(path, group)[place - (ends[group - 1] if group else 0)]
+        with self._alone:
+            ends = self._ends_of(path)
+            group = bisect_right(ends, place)
+            return self._group(path, group)[place - (ends[group - 1] if group else 0)]
 
     def _ends_of(self, path: Path) -> list[int]:
         if path not in self._ends:
@@ -123,14 +128,14 @@ class ParquetExamples:
         texts = [self._text(caption) for caption in captions] if self.texts else []
         pooled = [one for _, one in texts if one is not None]
         return Batch(
-            moments=torch.stack([self._moments(row) for row in rows]),
-            text=torch.stack([text for text, _ in texts]) if texts else None,
+            moments=_stacked([self._moments(row) for row in rows]),
+            text=_stacked([text for text, _ in texts]) if texts else None,
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
             rows=tuple(rows),
             captions=captions,
-            pooled=torch.stack(pooled) if pooled else None,
+            pooled=_stacked(pooled) if pooled else None,
             time_ids=None if self._time_ids is None else self._time_ids[list(rows)],
-            mask=torch.stack([self._mask(row) for row in rows]) if self.masks else None,
+            mask=_stacked([self._mask(row) for row in rows]) if self.masks else None,
         )
 
     @cached_property
@@ -154,8 +159,8 @@ class ParquetExamples:
             raise ValueError("a training set without embeddings: its captions are for text encoders to read")
         return self.texts
 
-    def _moments(self, row: int) -> Tensor:
-        return _tensor(*self._latent_cells.row(row))
+    def _moments(self, row: int) -> Numbers:
+        return _numbers(*self._latent_cells.row(row))
 
     @cached_property
     def _mask_cells(self) -> Cells:
@@ -163,11 +168,11 @@ class ParquetExamples:
             raise ValueError("a training set without masks")
         return Cells(self.masks, ["masks__weights"], limit=self.limit)
 
-    def _mask(self, row: int) -> Tensor:
+    def _mask(self, row: int) -> Numbers:
         data = self._mask_cells.row(row)[0]
         if data is None:
             raise GessoError(f"picture {self.rows[row]['sample_id']} has a mask that cannot be read")
-        return _tensor(data, 1, *self.sizes[row])
+        return _numbers(data, 1, *self.sizes[row])
 
     @cached_property
     def _time_ids(self) -> Tensor | None:
@@ -176,13 +181,17 @@ class ParquetExamples:
         found = self.crops.table().select(self.crops.adds.names)
         return torch.tensor([list(row.values()) for row in found.to_pylist()], dtype=torch.float32)
 
-    def _text(self, caption: str) -> tuple[Tensor, Tensor | None]:
+    def _text(self, caption: str) -> tuple[Numbers, Numbers | None]:
         data, tokens, width, *pooled = self._text_cells.row(self._captions[caption])
-        return _tensor(data, tokens, width), _tensor(pooled[0], -1) if pooled else None
+        return _numbers(data, tokens, width), _numbers(pooled[0], -1) if pooled else None
 
-    def _nothing(self, empty: Tensor) -> Tensor:
-        return torch.zeros_like(empty) if self.nothing_is_zeros else empty
+    def _nothing(self, empty: Numbers) -> Tensor:
+        return torch.zeros(empty.shape) if self.nothing_is_zeros else torch.from_numpy(empty.copy())
 
 
-def _tensor(data: Any, *shape: int) -> Tensor:  # noqa: ANN401 (bytes, as float32 in C order)
-    return torch.from_numpy(np.frombuffer(data, np.float32).reshape(shape).copy())
+def _numbers(data: Any, *shape: int) -> Numbers:  # noqa: ANN401 (bytes, as float32 in C order)
+    return np.frombuffer(data, np.float32).reshape(shape)
+
+
+def _stacked(each: Sequence[Numbers]) -> Tensor:
+    return torch.from_numpy(np.stack(each))

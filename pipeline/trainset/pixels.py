@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class PixelExamples:
     limit: int = IN_MEMORY_BYTES
     _held: OrderedDict[int, NDArray[np.uint8]] = field(init=False, default_factory=OrderedDict, repr=False)
     _held_bytes: int = field(init=False, default=0)
+    _alone: Lock = field(init=False, default_factory=Lock, repr=False)
 
     @cached_property
     def sizes(self) -> Sequence[tuple[int, int]]:
@@ -73,10 +75,14 @@ class PixelExamples:
     def batch(self, rows: Sequence[int]) -> PixelBatch:
         """Read rows of one size."""
         return PixelBatch(
-            pixels=torch.from_numpy(np.stack(self._read(rows))).permute(0, 3, 1, 2),
+            pixels=torch.from_numpy(np.stack(self._alone_read(rows))).permute(0, 3, 1, 2),
             captions=tuple(self.rows[row]["caption"] for row in rows),
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
         )
+
+    def _alone_read(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        with self._alone:  # a training reads ahead in a thread of its own
+            return self._read(rows)
 
     def _read(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
         missing = sorted({row for row in rows if row not in self._held})

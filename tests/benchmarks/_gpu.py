@@ -106,21 +106,15 @@ def painter_of(kind: Any, settings: TrainSettings, base: Path | None = None) -> 
 
 
 class Timed:
-    """A training set that notes when the first steps are over."""
+    """Notes when the first steps of a training are over, and the last."""
 
-    def __init__(self, examples: Any) -> None:
-        self._examples, self._asked = examples, 0
+    def __init__(self) -> None:
         self.began = self.ended = 0.0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._examples, name)
-
-    def batch(self, rows: list[int]) -> Any:
-        """The training set's own."""
-        if self._asked == WARM:
+    def told(self, done: int, _steps: int, _note: str) -> None:
+        """The progress of a training, which on a GPU is told of a step once the next one was launched."""
+        if done == WARM - 1:
             self.began = now()
-        self._asked += 1
-        return self._examples.batch(rows)
 
     def end(self, *_: object) -> None:
         """Note that the last step is over, and leave."""
@@ -130,11 +124,11 @@ class Timed:
 
 def train(painter: Painter, made: Made, settings: TrainSettings) -> float:
     """Seconds a step of gesso's loop."""
-    own = Timed(made.examples)
+    own = Timed()
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(Path(folder), on_checkpoint=own.end)
+        job = Job(Path(folder), progress=own.told, on_checkpoint=own.end)
         try:
-            METHODS[settings.method].train(painter, own, made.scheduler, settings, job)
+            METHODS[settings.method].train(painter, made.examples, made.scheduler, settings, job)
         except Done:
             return (own.ended - own.began) / max(1, settings.steps - WARM)
     raise RuntimeError("a training did not come to its end")

@@ -145,9 +145,9 @@ def compare(method: str, asked: argparse.Namespace, root: Path) -> dict[str, flo
     if method == "lora":
         lora.add_adapters(Painter(other), settings)
     plain = Plain(other, files, batch=asked.batch, rate=settings.learning_rate or 1e-4)
-    own = Alternating(examples, plain)  # type: ignore[arg-type]
-    job = Job(root / "training", on_checkpoint=own.end)
-    METHODS[method].train(Painter(unet), own, models.load_scheduler("starter"), settings, job)  # type: ignore[arg-type]
+    own = Alternating(plain)  # type: ignore[arg-type]
+    job = Job(root / "training", progress=own.told)
+    METHODS[method].train(Painter(unet), examples, models.load_scheduler("starter"), settings, job)
     pairs = list(zip(own.seconds, plain.seconds, strict=True))[WARM:]
     gesso, example = (statistics.median(one[0] for one in side) for side in zip(*pairs, strict=True))
     return {

@@ -4,9 +4,9 @@ python tests/benchmarks/training_step.py [--steps N] [--threads N] [--record]
 
 Four cases: all weights and an adapter, each of the starter's UNet at 64 pixels and of one of 96 million random weights
 at 128. Both sides train at the same time, a step of one and a step of the other, so that other work on the machine
-meets both. Gesso's side is its whole loop from the read of a batch to the last row of the record: Parquet shards,
-draws, min-SNR weights, clipping, metrics, TensorBoard; the running average is off, and what comes once (setting up,
-checkpoints) is left out. A case's overhead is the median over the steps of gesso's seconds by the bare ones', less 1;
+meets both. Gesso's side is its whole loop from one row of the record to the next: Parquet shards, draws, min-SNR
+weights, clipping, metrics, TensorBoard; the running average is off, and what comes once (setting up, checkpoints) is
+left out. A case's overhead is the median over the steps of gesso's seconds by the bare ones', less 1;
 `overhead` is the largest of the four, and its limit is 0.03. The processor's seconds, which other work on the machine
 changes less, are compared beside them.
 """
@@ -124,27 +124,20 @@ class Bare:
 
 
 class Alternating:
-    """A training set that takes a bare step whenever gesso's loop begins one, and notes the seconds of gesso's."""
+    """Takes a bare step whenever gesso's loop is between two of its own, and notes the seconds of gesso's."""
 
-    def __init__(self, examples: ParquetExamples, bare: Bare) -> None:
-        self._examples, self._bare = examples, bare
+    def __init__(self, bare: Bare) -> None:
+        self._bare = bare
         self._began: Clock | None = None
         self.seconds: list[Clock] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._examples, name)
-
-    def batch(self, rows: list[int]) -> Any:
-        """The training set's own, after a bare step."""
-        self.end()
-        self._bare.step()
-        self._began = now()
-        return self._examples.batch(rows)
-
-    def end(self, *_: object) -> None:
-        """Note that gesso's step is over, where one has begun."""
+    def told(self, done: int, steps: int, _note: str) -> None:
+        """The progress of a training: each of its steps ends here, and the next begins."""
         if self._began:
             self.seconds.append(since(self._began))
+        if done < steps:
+            self._bare.step()
+            self._began = now()
 
 
 def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: int) -> dict[str, float]:
@@ -158,14 +151,14 @@ def compare(method: Any, prototype: Any, examples: ParquetExamples, *, steps: in
     if method is lora:
         lora.add_adapters(Painter(other), settings)
     bare = Bare(other, given, settings)
-    own = Alternating(examples, bare)
+    own = Alternating(bare)
     with tempfile.TemporaryDirectory() as folder:
         method.train(
             Painter(copy.deepcopy(prototype)),
-            own,
+            examples,
             models.load_scheduler("starter"),
             settings,
-            Job(Path(folder), on_checkpoint=own.end),
+            Job(Path(folder), progress=own.told),
         )
     pairs = list(zip(own.seconds, bare.seconds, strict=True))[WARM:]
     return {

@@ -127,11 +127,12 @@ def plain(unet, examples, scheduler, settings):
             )
             for turn, batch in enumerate(batches, step * each)
         ]
-        latents, noise, timesteps, dropped = (
-            torch.cat([getattr(one, name) for one in drawn]) for name in ("latents", "noise", "timesteps", "dropped")
+        latents, noise, timesteps = (
+            torch.cat([getattr(one, name) for one in drawn]) for name in ("latents", "noise", "timesteps")
         )
         text = torch.cat([batch.text for batch in batches])
-        text[dropped] = examples.empty_text
+        if settings.caption_dropout:
+            text[torch.cat([one.dropped for one in drawn])] = examples.empty_text
         noisy = scheduler.add_noise(latents, noise, timesteps)
         velocity = scheduler.config.prediction_type == "v_prediction"
         target = scheduler.get_velocity(latents, noise, timesteps) if velocity else noise

@@ -9,8 +9,10 @@ from torch import nn
 
 from pipeline.errors import GessoError, InputError
 from pipeline.training import checkpoints, loop
+from pipeline.training.ahead import Ahead
 from pipeline.training.job import Job, unheard
 from pipeline.training.loop import Lesson
+from pipeline.training.numbers import Numbers
 from pipeline.training.settings import TrainSettings
 
 TARGET = 3.0
@@ -200,3 +202,37 @@ def test_an_explosion_ends_it_and_leaves_the_last_checkpoint_from_before(tmp_pat
         loop.run(lesson_of(model, losses=losses), Points(), settings, job, device=torch.device("cpu"))
     regardless = settings.model_copy(update={"max_loss_rise": None})
     assert loop.run(lesson_of(model, losses=losses), Points(), regardless, job, device=torch.device("cpu")).steps == 40
+
+
+@pytest.fixture
+def lagging(monkeypatch):
+    """The loop as on a GPU, whose numbers are read a step late, and whose batches a turn ahead."""
+    monkeypatch.setattr(loop, "Ahead", lambda *given, **_: Ahead(*given, beside=True))
+    monkeypatch.setattr(loop, "Numbers", lambda *given, **named: Numbers(*given, **{**named, "lags": True}))
+
+
+def test_numbers_that_are_read_late_are_the_same(tmp_path, lagging, monkeypatch):
+    late, told = One(), []
+    found = train(tmp_path / "late", late, told=told)
+    monkeypatch.undo()
+    soon = One()
+    assert train(tmp_path / "soon", soon).losses == found.losses
+    assert torch.equal(late.value, soon.value)
+    assert told == [(done, 6) for done in range(7)]
+    assert (tmp_path / "late" / "metrics.parquet").read_bytes() == (tmp_path / "soon" / "metrics.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("bad", range(1, 6))
+def test_nothing_is_saved_of_a_loss_that_is_not_finite_though_it_is_read_late(tmp_path, lagging, bad):
+    model = One()
+
+    def losses(batch, turn, autocast):
+        with autocast:
+            return (float("nan") if turn == bad else 1.0) * (model.value - TARGET).square().expand(len(batch.rows))
+
+    with pytest.raises(GessoError, match=rf"the loss of step {bad + 1} is not finite"):
+        train(tmp_path, model, begin=lesson_of(model, losses=losses))
+    kept = checkpoints.latest(tmp_path)
+    assert (kept.step if kept else 0) == bad // 2 * 2
+    if kept:
+        assert json.loads((kept.folder / "value.json").read_text())[0] == pytest.approx(0.0, abs=10)

@@ -68,11 +68,11 @@ def step(unet, folder, *, prior=False, say=None, number=1):
             splits=True,
             parameters=list(unet.parameters()),
         )
-        loss = gradients.fitting(number)
+        loss = gradients.loss(gradients.fitting(number))
         found = [one.grad.clone() for one in unet.parameters()]
         if unet.room < 99:
             unet.sizes.clear()
-            gradients.fitting(number + 1)
+            gradients.loss(gradients.fitting(number + 1))
     return loss, found, gradients
 
 

@@ -60,10 +60,10 @@ def train(folder, settings):
         examples = replace(examples, prior=MemoryExamples(torch.ones(5, 8, 4, 4), torch.ones(5, 77, 4), NOTHING, 0.5))
     true, rank = Denoising.losses, Team.here().rank
 
-    def losses(self, batch, turn, autocast, *, part=None):
+    def losses(self, batch, turn, autocast, *, part=None, drawn=None):
         with (folder.parent / f"{folder.name}-{rank}").open("a") as file:
             file.writelines(f"{turn} {one}\n" for one in (batch.ids if part is None else batch.ids[part.all]))
-        return true(self, batch, turn, autocast, **({} if part is None else {"part": part}))
+        return true(self, batch, turn, autocast, part=part, drawn=drawn)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Denoising, "losses", losses)

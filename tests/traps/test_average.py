@@ -96,7 +96,7 @@ TRAPS = {
             "self._ema.copy_to(self._parameters)",
             "pass",
         ),
-        "taken before the step": (LOOP, "loss = gradients", "average.update(); loss = gradients"),
+        "taken before the step": (LOOP, "launched = gradients", "average.update(); launched = gradients"),
         "never taken": (LOOP, "average.update()", "pass"),
         "taken of one step in two": (LOOP, "average.update()", "step % 2 and average.update()"),
         "the decay does not rise": (AVERAGE + "__init__", "foreach=True)", "foreach=True, min_decay=decay)"),

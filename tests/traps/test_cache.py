@@ -230,7 +230,7 @@ TRAPS = {
         "not scaled": (SAMPLE, "(mean - shift) * scale", "mean - shift"),
         "not shifted": (SAMPLE, "(mean - shift) * scale", "mean * scale"),
         "shifted after scaling": (SAMPLE, "(mean - shift) * scale", "mean * scale - shift"),
-        "variance for standard deviation": (SAMPLE, "torch.exp(0.5 * ", "torch.exp(1.0 * "),
+        "variance for standard deviation": (SAMPLE, ".mul_(0.5)", ".mul_(1.0)"),
         "the shift is lost": ("pipeline.model_files:latent_scale", 'config.get("shift_factor") or 0.0', "0.0"),
         "the scale is Stable Diffusion's": (
             "pipeline.model_files:latent_scale",

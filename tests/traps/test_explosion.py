@@ -12,8 +12,8 @@ from tests.training.test_loop import One, Points, lesson_of
 from tests.training.test_watch import told
 
 EXPLODED = "pipeline.training.watch:Watch.exploded"
-LOOP = "pipeline.training.loop:run"
-SAID = "pipeline.training.loop:_exploded"
+TAKE = "pipeline.training.numbers:Numbers._take"
+SAID = "pipeline.training.numbers:Numbers._exploded"
 
 
 def an_explosion_is_five_high_losses_in_a_row(folder):
@@ -54,9 +54,9 @@ TRAPS = {
         "it waits for ever": (EXPLODED, "least > self._factor", "least < 0 * self._factor"),
     },
     it_ends_with_the_last_good_checkpoint_and_names: {
-        "checkpoints of the explosion stay": (LOOP, "after=step + 1 - HIGH", "after=step + 1"),
-        "good checkpoints go, too": (LOOP, "after=step + 1 - HIGH", "after=0"),
-        "nobody looks": (LOOP, "watch.add(loss)", "pass"),
+        "checkpoints of the explosion stay": (TAKE, "after=taken.step + 1 - HIGH", "after=taken.step + 1"),
+        "good checkpoints go, too": (TAKE, "after=taken.step + 1 - HIGH", "after=0"),
+        "nobody looks": (TAKE, "self._watch.add(loss)", "pass"),
         "pictures of the last step alone": (
             SAID,
             "for at in range(first, step + 1)",

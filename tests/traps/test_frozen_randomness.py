@@ -100,8 +100,8 @@ TRAPS = {
         "always the posterior's mean": (DRAW, "draws=draws", "draws=None"),
         "a variance for a spread": (
             LATENTS,
-            "torch.exp(0.5 * log_variance.clamp(-30.0, 20.0))",
-            "torch.exp(0.5 * log_variance) * 1.2",
+            "log_variance.clamp(-30.0, 20.0).mul_(0.5).exp_()",
+            "log_variance.mul(0.5).exp() * 1.2",
         ),
         "noise that repeats the sample": (
             DRAW,

@@ -14,6 +14,7 @@ from diffusers import DDPMScheduler
 from pipeline import atomic
 from pipeline.methods import full, lora
 from pipeline.training import checkpoints, optimizers
+from pipeline.training.ahead import Ahead
 from pipeline.training.job import Job
 from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
@@ -83,22 +84,23 @@ def _train(tiny, folder, settings, kill):
     before(torch, "save", "save")
     before(os, "replace", "rename")
     before(os, "rename", "rename")
-    batch = examples.batch
+    true = Ahead.get
     folder.mkdir(exist_ok=True)
     # unbuffered: what was written stays when the process is killed
     probe = (folder / "probe").open("ab", buffering=0)
     probe.write(b"born\n")
 
-    def read(rows):
+    def read(self, turn):
         event("batch")
-        probe.write(f"{rows}\n".encode())
-        return batch(rows)
+        batch, drawn = true(self, turn)
+        probe.write(f"{batch.rows}\n".encode())
+        return batch, drawn
 
     def seen(_, given):
         hashed = [hashlib.sha256(one.numpy().tobytes()).hexdigest() for one in given[:2]]
         probe.write(f"{hashed}\n".encode())
 
-    examples.batch = read
+    Ahead.get = read
     unet.register_forward_pre_hook(seen)
     METHODS[settings.method].train(
         Painter(unet), examples, DDPMScheduler(), settings, Job(folder, header={"base": "tiny"})

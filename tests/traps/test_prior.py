@@ -16,6 +16,7 @@ from pipeline.training.settings import TrainSettings
 
 LOSSES = "pipeline.training.denoising:Denoising.losses"
 WEIGHED = "pipeline.training.denoising:_Prior.weighed"
+READY = "pipeline.training.denoising:_Prior.ready"
 SEED = "pipeline.training.denoising:_Prior.seed"
 SHARED = {"method": "dreambooth", "batch_size": 2, "caption_dropout": 0.0}
 
@@ -53,10 +54,14 @@ def the_loss_is_the_sum_of_two_means(tiny):
 
 TRAPS = {
     the_loss_is_the_sum_of_two_means: {
-        "one mean over all": (LOSSES, "losses + self._prior.weighed(turn)", "(losses + self._prior.weighed(turn)) / 2"),
+        "one mean over all": (
+            LOSSES,
+            "losses + self._prior.weighed(*drawn.prior)",
+            "(losses + self._prior.weighed(*drawn.prior)) / 2",
+        ),
         "no weight": (WEIGHED, "self.settings.prior_weight * ", ""),
         "summed and not averaged": (WEIGHED, ".mean()", ".sum()"),
-        "the same class pictures each turn": (WEIGHED, "self._turns.rows(turn)", "self._turns.rows(0)"),
+        "the same class pictures each turn": (READY, "self._turns.rows(turn)", "self._turns.rows(0)"),
         "the subject's noise": (SEED, "seed_of(self.settings.seed, PRIOR)", "self.settings.seed"),
         "class pictures forgotten": (LOSSES, "self._prior is None", "True"),
     },

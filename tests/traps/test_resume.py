@@ -11,6 +11,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from pipeline.methods import full, lora
+from pipeline.training.ahead import Ahead
 from pipeline.training.job import Job
 from pipeline.training.painter import Painter
 from pipeline.training.settings import TrainSettings
@@ -30,7 +31,7 @@ SETTINGS = {
     "rank": 2,
 }
 LOOP = "pipeline.training.loop:run"
-ACCUMULATE = "pipeline.training.gradients:Gradients.accumulate"
+ACCUMULATE = "pipeline.training.gradients:Gradients.launch"
 RECORD = "pipeline.training.record:Record.__init__"
 
 
@@ -41,9 +42,13 @@ class Stopped(Exception):  # noqa: N818 - it stands for a signal
 def train(method, tiny, folder, fatal=None):
     """Train, and stop within the writing of the `fatal`th checkpoint; returns what was read and what the model saw."""
     unet, examples, read, seen = tiny.unet(), tiny.examples(), [], []
-    batch, save, saved = examples.batch, torch.save, []
-    examples.batch = lambda rows: read.append(tuple(rows)) or batch(rows)
+    save, saved, get = torch.save, [], Ahead.get
     unet.register_forward_pre_hook(lambda _, given: seen.append((given[0].clone(), given[1].clone())))
+
+    def asked(self, turn):
+        batch, drawn = get(self, turn)
+        read.append(batch.rows)
+        return batch, drawn
 
     def stop(*given):
         saved.append(given)
@@ -54,6 +59,7 @@ def train(method, tiny, folder, fatal=None):
     settings = TrainSettings(method=method.__name__.rpartition(".")[2], **SETTINGS)
     with pytest.MonkeyPatch.context() as patch, suppress(Stopped):
         patch.setattr(torch, "save", stop)
+        patch.setattr(Ahead, "get", asked)
         method.train(Painter(unet), examples, DDPMScheduler(), settings, Job(folder))
     assert bool(fatal) == (len(saved) == fatal)
     return read, seen

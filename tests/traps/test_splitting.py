@@ -5,7 +5,7 @@ import torch
 
 from tests.training.test_splitting import Small, step
 
-ACCUMULATE = "pipeline.training.gradients:Gradients.accumulate"
+ACCUMULATE = "pipeline.training.gradients:Gradients.launch"
 HALVE = "pipeline.training.gradients:Gradients._halve"
 OWN = "pipeline.training.denoising:Denoising._own"
 PRIOR = "pipeline.training.denoising:_Prior.of_part"
@@ -39,15 +39,15 @@ TRAPS = {
         ),
         "class pictures weigh as often as there are parts": (
             PRIOR,
-            "part.of / (len(rows) * len(part))",
+            "part.of / (len(batch.rows) * len(part))",
             "1 / len(part)",
         ),
         "a part's class picture is the first": (
             PRIOR,
-            "part.among(len(rows))",
+            "part.among(len(batch.rows))",
             "part.among(1)",
         ),
-        "the loss is the last part's": (ACCUMULATE, "for _, losses in passes]", "for _, losses in passes[-1:]]"),
+        "the loss is the last part's": (ACCUMULATE, "torch.cat(passes)", "torch.cat(passes[-1:])"),
     },
 }
 

@@ -8,7 +8,8 @@ from tests.training.test_team import SETTINGS, ended, same, seen_once, team_trai
 
 ADD = "pipeline.training.team:Team.add_gradients"
 SHARE = "pipeline.training.team:Team.share"
-ACCUMULATE = "pipeline.training.gradients:Gradients.accumulate"
+ACCUMULATE = "pipeline.training.gradients:Gradients.launch"
+LOSS = "pipeline.training.gradients:Gradients.loss"
 
 
 def settings():
@@ -41,7 +42,7 @@ TRAPS = {
         "each takes the whole batch": (SHARE, "rank=self.rank, processes=self.processes", "rank=0, processes=1"),
         "both take the first share": (SHARE, "rank=self.rank", "rank=0"),
         "a mean of each process's own": (ACCUMULATE, "losses.sum() / count", "losses.mean()"),
-        "the loss is one's own": (ACCUMULATE, "self.team.sum(math.fsum(found))", "math.fsum(found)"),
+        "the loss is one's own": (LOSS, "self.team.sum(math.fsum(found))", "math.fsum(found)"),
         "all write": ("pipeline.training.team:Team.leads", "self.rank == 0", "True"),
     },
 }
