@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from pipeline.training.settings import TrainSettings
 from pipeline.training.team import ALONE, Team
 
 DROPOUT = 1
-"""Marks the seed of a turn's dropout, apart from that of its noise."""
+"""Marks the seeds of dropout, apart from those of noise."""
+APART = 0x9E3779B97F4A7C15
+"""From one turn's seed of dropout to the next: odd, so that all differ in the 32 bits that torch's CPU generator reads;
+2^64 by the golden ratio, so that they differ by more than a batch (Knuth, The Art of Computer Programming, 6.4)."""
 
 Losses = Any
 """The loss of each example of a batch (B float32), by the batch, its turn, and the context for the model's own pass.
@@ -135,7 +139,7 @@ class Gradients:
             batch, more = self._ready(turn, rows)
             for part in own.pieces(self.most):
                 # dropout inside the model reads the global stream, which must not repeat the noise's
-                seed = seed_of(self.settings.seed, turn, DROPOUT, *([part.start] if part.start else []))
+                seed = (self._dropout + turn * APART + part.start) % 2**63
                 torch.default_generator.manual_seed(seed)
                 if self.accelerator.device.type == "cuda":
                     torch.cuda.manual_seed(seed)
@@ -156,6 +160,10 @@ class Gradients:
         if not math.isfinite(total):
             raise GessoError(self._not_finite(launched, found))
         return total / launched.count
+
+    @cached_property
+    def _dropout(self) -> int:
+        return seed_of(self.settings.seed, DROPOUT)
 
     def _ready(self, turn: int, rows: list[int]) -> tuple[Any, dict[str, Any]]:
         if self.ahead is None:
