@@ -101,6 +101,16 @@ def takes(found: Footprint, settings: TrainSettings, speed: float | None, *, pri
     yield Line("time", f"about {_duration(seconds)} for {settings.steps} steps, evaluation apart", advice)
 
 
+def precision(settings: TrainSettings, *, gpu: bool) -> Iterator[Line]:
+    """That a GPU is to compute in float32, where it is."""
+    if gpu and settings.mixed_precision == "no":
+        yield Line(
+            "precision",
+            "all is computed in float32",
+            "train.mixed_precision=bf16 (on a GPU before Ampere: fp16) uses its faster units, and less of its memory.",
+        )
+
+
 def concepts(found: Sequence[Concept], settings: TrainSettings) -> Iterator[Line]:
     """How often the pictures of each source and class are looked at."""
     rows = sum(one.rows for one in found)

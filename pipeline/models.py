@@ -144,25 +144,20 @@ def load_painter(
 ) -> Painter:
     """The base model's UNet in float32, to be trained; with a `seed` its weights are drawn, as in `load_trainable`.
 
-    Where it `reads`, the text encoders come along, of which nothing is frozen. `precision` is what the UNet computes
-    in, and is stored in where it is `frozen`: see `training.precision`.
+    Where it `reads`, the text encoders come along, unfrozen. `precision` and `frozen` are of `training.precision`.
     """
     folder = locate(reference, revision, untrained="unet" if seed is not None else None)
-    unet = load_trainable("unet", folder, seed=seed)
-    compute_in(unet, precision, frozen=frozen)  # before it takes room on a device
-    unet.to(device_of(device))
-    if not reads:
-        return Painter(unet)
-    texts = load_texts(reference, revision=revision, device=device)
-    return Painter(unet, texts, zeros=families.nothing_is_zeros(folder))
+    unet = load_trainable("unet", folder, seed=seed)  # halved before it takes room on a device
+    compute_in(unet, precision, frozen=frozen)
+    texts = load_texts(reference, revision=revision, device=device) if reads else None
+    return Painter(unet.to(device_of(device)), texts, zeros=families.nothing_is_zeros(folder))
 
 
 def load_texts(reference: str, *, revision: str | None = None, device: str = "cpu") -> TextEncoders:
     """All text encoders of the base model, in float32 and new, to be at work in a training."""
-    folder = locate(reference, revision, untrained="unet")
-    family = families.of(folder)
-    readers = {part: _reader(folder, part, device, "float32") for part in family.text_encoders}
-    return TextEncoders(readers, penultimate=family.penultimate)
+    own = families.of(folder := locate(reference, revision, untrained="unet"))
+    readers = {part: _reader(folder, part, device, "float32") for part in own.text_encoders}
+    return TextEncoders(readers, penultimate=own.penultimate)
 
 
 def load_scheduler(reference: str, *, revision: str | None = None, zero_terminal_snr: bool = False) -> DDPMScheduler:

@@ -60,6 +60,14 @@ def test_time_is_operations_by_speed():
     assert not list(advice.takes(SMALL, TrainSettings(epochs=1), 1e9, prior=False))
 
 
+def test_float32_on_a_gpu_is_worth_a_word_and_on_a_cpu_is_not():
+    (line,) = advice.precision(TrainSettings(), gpu=True)
+    assert line.about == "precision"
+    assert "train.mixed_precision=bf16" in line.advice
+    assert not list(advice.precision(TrainSettings(), gpu=False))
+    assert not list(advice.precision(TrainSettings(mixed_precision="fp16"), gpu=True))
+
+
 def test_each_concept_has_its_share_of_the_steps():
     settings = TrainSettings(steps=100, batch_size=4)
     few, many = advice.concepts([Concept("dog (a)", 5, 5), Concept("cat (b)", 95, 95)], settings)

@@ -60,6 +60,7 @@ def of_recipe(recipe: Recipe, settings: TrainSettings, *, device: str) -> list[L
             prior = _prior(recipe)
             lines.append(advice.fits(found, settings, memory.room(gpu=gpu), gpu=gpu, prior=prior))
             lines += advice.takes(found, settings, None if gpu else speed(), prior=prior)
+        lines += advice.precision(settings, gpu=gpu)
         lines += advice.advised(families.of(folder), settings)
         if native := _native(folder):
             lines += advice.trained_at(native, recipe.buckets)

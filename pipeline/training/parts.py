@@ -42,8 +42,12 @@ def shared(count: int, *, rank: int, processes: int) -> Part:
     return Part(rank * count // processes, (rank + 1) * count // processes, count)
 
 
+ALLOCATORS = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""Who says in a plain RuntimeError that memory ran out: torch's allocator on a CPU, and libraries that use a GPU's."""
+
+
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, a GPU's or the machine's; torch's allocator on a CPU has no error of its own for that."""
+    """Whether memory ran out, a GPU's or the machine's."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, RuntimeError) and any(name in str(error) for name in ALLOCATORS)

@@ -116,6 +116,9 @@ def test_each_choice_has_its_price():
     assert of(method="full", optimizer="adafactor").states == 4 * numbers
     assert of(method="full", ema_decay=0.9).states == 16 * numbers
     assert of(method="full", mixed_precision="bf16").example == pytest.approx(HALF * whole.example, abs=1)
+    half = of(method="full", mixed_precision="bf16").weights
+    assert half == 6 * numbers  # autocast's copy beside the weights
+    assert of(method="lora", mixed_precision="bf16").weights < 0.45 * half  # that copy alone, and the adapter
     assert of(method="lora").states < whole.states / 20
     assert of(method="lora").example < whole.example
     assert whole.peak(8) - whole.peak(4) == 4 * whole.example

@@ -28,4 +28,6 @@ def test_torch_itself_says_that_memory_ran_out():
         torch.empty(2**60, dtype=torch.uint8)
     assert out_of_memory(found.value)
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert not out_of_memory(RuntimeError("shapes do not match"))
