@@ -1,6 +1,7 @@
 """`gesso review`: captions out to a spreadsheet, decisions back in."""
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -9,8 +10,7 @@ from typing import Any
 
 from flows import settings
 from flows.progress import Progress
-from pipeline import imaging
-from pipeline.errors import InputError, PictureError, ReviewError
+from pipeline.errors import InputError, ReviewError
 from pipeline.review import apply as merging
 from pipeline.review import columns, conflicts, journal, order, table, telling
 from pipeline.review.apply import Applying, Changes
@@ -19,6 +19,8 @@ from pipeline.review.order import Wanted
 from pipeline.review.rows import ReviewRow
 from pipeline.review.table import Reading
 from pipeline.run import Run
+from pipeline.stage import Tools
+from pipeline.steps import thumbs
 from pipeline.steps.review import rows_of
 from pipeline.workspace import write_bytes
 
@@ -117,16 +119,8 @@ def thumbnails(
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,  # noqa: ARG005 (names say what comes)
 ) -> dict[str, bytes]:
     """Encoded thumbnails by sample id; of originals that cannot be decoded there is none."""
-    found = {}
-    for place, sample_id in enumerate(sample_ids):
-        progress("thumbnails", place, len(sample_ids))
-        try:
-            pixels = imaging.decode(run.workspace.read_original(sample_id)).pixels
-        except (PictureError, OSError):
-            continue
-        found[sample_id] = imaging.thumbnail(pixels, side)
-    progress("thumbnails", len(sample_ids), len(sample_ids))
-    return found
+    tools = Tools(run.workspace, workers=os.cpu_count() or 1, progress=progress)
+    return thumbs.of(sample_ids, tools, side=side)
 
 
 def captioned(run: Run) -> list[ReviewRow]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import diversity, imaging, stage
+from pipeline import diversity, stage
 from pipeline.manifest import Row
 from pipeline.reporting import variety as report
 from pipeline.reporting.histograms import Spread
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.steps import embed, overview
+from pipeline.steps import embed, overview, thumbs
 
 THUMBNAIL_SIDE = 112
 MOST_CLUSTERS, MOST_MEMBERS = 12, 8
@@ -74,11 +74,8 @@ def write(run: Run, found: Varied) -> Path:
         for number, one in enumerate(found.clusters[:MOST_CLUSTERS], 1)
     ]
     odd = [(names[who], who, f"{off:.1f} deviations off") for who, off in found.odd]
-    shown = {who for one in groups for _, who, _ in one.pictures} | {who for _, who, _ in odd}
-    thumbnails = {}
-    for who in sorted(shown):
-        pixels = imaging.decode(run.workspace.original(who).read_bytes()).proxy
-        thumbnails[who] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
+    wanted = {who for one in groups for _, who, _ in one.pictures} | {who for _, who, _ in odd}
+    thumbnails = thumbs.of(sorted(wanted), Tools(run.workspace), side=THUMBNAIL_SIDE)
     record = report.Record(run.recipe.name, run.id, words(found, {}), groups, odd, thumbnails)
     return report.write(record, run.folder / "variety.html")
 

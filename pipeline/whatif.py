@@ -10,13 +10,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline import imaging, ledger, selection
-from pipeline.errors import PictureError, WorkspaceError
+from pipeline import ledger, selection
+from pipeline.errors import WorkspaceError
 from pipeline.manifest import Row
 from pipeline.recipe import Recipe
 from pipeline.reporting import whatif as report
 from pipeline.run import Run
 from pipeline.stage import Tools
+from pipeline.steps import thumbs
 from pipeline.steps.select import decide
 
 THUMBNAIL_SIDE = 112
@@ -71,14 +72,9 @@ def _check(run: Run, *recipes: Recipe) -> None:
 
 def write(run: Run, found: Difference, changes: Sequence[str]) -> Path:
     """Write `what-if.html` in the run's folder, with the pictures gained and lost."""
-    shown = [*found.gained[:MOST_THUMBNAILS], *found.lost[:MOST_THUMBNAILS]]
-    thumbnails = {}
-    for sample_id in dict.fromkeys(after["sample_id"] for _, after in shown if after["sample_id"]):
-        try:
-            pixels = imaging.decode(run.workspace.original(sample_id).read_bytes()).proxy
-        except (PictureError, OSError):
-            continue
-        thumbnails[sample_id] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
+    moved = [*found.gained[:MOST_THUMBNAILS], *found.lost[:MOST_THUMBNAILS]]
+    wanted = [after["sample_id"] for _, after in moved if after["sample_id"]]
+    thumbnails = thumbs.of(wanted, Tools(run.workspace), side=THUMBNAIL_SIDE)
     record = report.Record(
         name=run.recipe.name,
         run_id=run.id,

@@ -8,7 +8,7 @@ import pytest
 from pipeline.starter import collection
 
 MODELS = {"torch", "diffusers", "transformers", "peft", "accelerate"}
-SLOW = {"pandas", "scipy", "sklearn", "tensorboard", "albumentations", "huggingface_hub"}
+SLOW = {"openpyxl", "pandas", "scipy", "sklearn", "tensorboard", "albumentations", "huggingface_hub"}
 COMMAND = """
 import sys
 from flows.cli.gesso import main

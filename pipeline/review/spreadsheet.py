@@ -15,6 +15,8 @@ from pipeline.review.versions import CANARY
 CELL_LIMIT = 32_767
 LOOKED_AT = 10
 """The header is one of the first so many rows: people put titles above it."""
+NO_TEXT = "\ufdd0"
+"""Begins the text of a workbook's cell that held none, before its kind: a character that stands for nothing."""
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # OWASP's list of beginnings that spreadsheets run as a formula (https://owasp.org/www-community/attacks/CSV_Injection)
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: their full-width forms

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from pipeline import atomic
 from pipeline.errors import ReviewError
-from pipeline.review import columns, sheet, spreadsheet, versions, workbook
+from pipeline.review import columns, sheet, spreadsheet, versions
 from pipeline.review import pictures as beside
 from pipeline.review.columns import COLUMNS, NEEDED, known
 from pipeline.review.problems import Problems
@@ -96,6 +96,8 @@ def export(
         sheet.write(rows, path, pictures=pictures, reviewer=reviewer)
         return
     if kind == ".xlsx":
+        from pipeline.review import workbook  # openpyxl takes a tenth of a second to import
+
         placed = {place: pictures[row.sample_id] for place, row in enumerate(rows) if row.sample_id in pictures}
         with atomic.file(path) as part:
             workbook.write(part, [_cells(row, "", reviewer) for row in rows], placed)
@@ -171,7 +173,11 @@ def _sheet(path: Path) -> Sheet:
         raise ReviewError(
             f"the file cannot be read: {error.strerror}", field=str(path), remedy="Check the path."
         ) from error
-    return workbook.read(path) if zipped else spreadsheet.read(path, columns=tuple(COLUMNS))
+    if not zipped:
+        return spreadsheet.read(path, columns=tuple(COLUMNS))
+    from pipeline.review import workbook  # as above
+
+    return workbook.read(path)
 
 
 def _check_lengths(rows: Iterable[ReviewRow]) -> None:
@@ -233,7 +239,7 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], problems: Probl
     # what a program read as a number in both cells alike was not typed by a person; intent.py says what it was
     alike = got.get("caption") == got.get("before")
     for name, cell in got.items():
-        if not cell.startswith(workbook.NO_TEXT) or name not in (*NEEDED, "note", "reviewer"):
+        if not cell.startswith(spreadsheet.NO_TEXT) or name not in (*NEEDED, "note", "reviewer"):
             continue
         kind, _, value = cell[1:].partition(": ")
         got[name] = value

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pipeline.errors import ReviewError
 from pipeline.review.columns import COLUMNS, HINTS, WORDS, known
-from pipeline.review.spreadsheet import LOOKED_AT, Sheet
+from pipeline.review.spreadsheet import LOOKED_AT, NO_TEXT, Sheet
 
 SIDE = 150
 """Longest side of a picture in a cell, in pixels."""
@@ -102,10 +102,6 @@ def _text(cell: Any) -> str:  # noqa: ANN401
         return cell.value.replace("_x000D_", "\r").replace("_x005F_", "_")
     kind = {"n": "number", "d": "date", "b": "truth value", "f": "formula", "e": "error"}.get(cell.data_type, "value")
     return f"{NO_TEXT}{kind}: {cell.value}"
-
-
-NO_TEXT = "\ufdd0"
-"""Begins the text of a cell that held none: a character that stands for nothing."""
 
 
 def _cell(sheet: Any, text: str, *, bold: bool = False, filled_in: bool = False) -> Any:  # noqa: ANN401

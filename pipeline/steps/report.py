@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from pipeline import imaging, learning, ledger
-from pipeline.errors import ModelError, PictureError
+from pipeline.errors import ModelError
 from pipeline.manifest import Row, read_table
 from pipeline.reporting import record as kept
 from pipeline.reporting import report
 from pipeline.reporting.histograms import Histogram
 from pipeline.run import Run
 from pipeline.stage import Tools
-from pipeline.steps import lessons, overview
+from pipeline.steps import lessons, overview, thumbs
 from pipeline.trainset import views
 from pipeline.trainset.lengths import Ruler, surely_read
 
@@ -45,7 +45,7 @@ def run(run: Run, tools: Tools) -> str:
         about=run.json("planted").get("about", ""),
         planted=[kept.Planted(**row) for row in run.json("planted").get("files", ())],
         funnel=[kept.FunnelStep(stage, came_in, left) for stage, came_in, left in ledger.funnel(rows)],
-        thumbnails=_thumbnails(run, rows, bars, tools),
+        thumbnails=_thumbnails(rows, bars, tools),
         histograms=bars,
         variety=overview.variety(run),
         captions=_captions(run),
@@ -85,25 +85,15 @@ def _figure(value: str | None) -> str | float | None:
         return value
 
 
-def _thumbnails(run: Run, rows: Sequence[Row], bars: Sequence[Histogram], tools: Tools) -> dict[str, bytes]:
+def _thumbnails(rows: Sequence[Row], bars: Sequence[Histogram], tools: Tools) -> dict[str, bytes]:
     """Thumbnails of what the page shows: first what left and what it gave way to, then what stayed; those of bars."""
     wanted: dict[str, None] = {}
     for row in sorted(rows, key=lambda one: one["state"] in ("kept", "held_out")):
         for sample_id in (row["sample_id"], row["kept_instead"]):
             if sample_id:
                 wanted[sample_id] = None
-    found = {}
-    examples = [who for shown in bars for bar in shown.bars for who in bar.examples]
-    shown = list(dict.fromkeys([*list(wanted)[:MOST_THUMBNAILS], *examples]))
-    for place, sample_id in enumerate(shown):
-        tools.progress("thumbnails", place, len(shown))
-        try:
-            pixels = imaging.decode(run.workspace.read_original(sample_id)).pixels
-        except (PictureError, OSError):
-            continue
-        found[sample_id] = imaging.thumbnail(pixels, THUMBNAIL_SIDE)
-    tools.progress("thumbnails", len(shown), len(shown))
-    return found
+    examples = [who for one in bars for bar in one.bars for who in bar.examples]
+    return thumbs.of([*list(wanted)[:MOST_THUMBNAILS], *examples], tools, side=THUMBNAIL_SIDE)
 
 
 def _captions(run: Run) -> list[kept.CaptionRow]:
