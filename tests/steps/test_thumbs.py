@@ -34,6 +34,9 @@ def test_each_is_made_once_for_each_size(workspace, monkeypatch):
     assert quiet.stats == []
     assert thumbs.of(samples, quiet, side=64).keys() == again.keys()
     assert len(looked) == 6
+    monkeypatch.setattr(imaging, "PROXY_VERSION", imaging.PROXY_VERSION + 1)
+    thumbs.of(samples, quiet, side=32)
+    assert len(looked) == 9
 
 
 def test_what_is_no_picture_or_gone_has_none_and_what_was_made_is_still_shown(workspace):
