@@ -146,8 +146,10 @@ class Gradients:
                 which = {} if part.whole else {"part": part}
                 losses = self.losses(batch, turn, self.accelerator.autocast(), **more, **which)
                 mean = losses.sum() / count
-                # accelerate's own adds a tenth of a millisecond, and nothing but the scale of a loss in fp16
-                self.accelerator.backward(mean) if self.accelerator.scaler else mean.backward()
+                if self.accelerator.scaler:
+                    self.accelerator.backward(mean)
+                else:  # accelerate's own would add nothing but a tenth of a millisecond
+                    mean.backward()
                 ids.append(batch.ids[part.all])
                 passes.append(losses.detach())
         self.team.add_gradients(self.parameters)
