@@ -178,7 +178,9 @@ def _sniff(data: bytes) -> str:
     for other, signature in _NOT_ALLOWED.items():
         if re.match(signature, head, re.DOTALL):
             raise PictureError("format_not_allowed", f"{other}; allowed are {', '.join(_OPENERS)}")
-    raise PictureError("not_a_picture", f"no picture format starts with {head[:12]!r}")
+    start = head[:12]
+    told = f'"{start.decode().strip()}"' if start.isascii() and start.decode().strip().isprintable() else start.hex(" ")
+    raise PictureError("not_a_picture", f"no picture format starts with {told}")
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:

@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -358,3 +359,17 @@ def test_the_histogram_counts_every_pixel_of_the_luma():
     seen = decode(saved(SCENE))
     assert (seen.histogram == np.bincount(seen.luma.ravel(), minlength=256)).all()
     assert not seen.histogram.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"DreamBooth data", '"DreamBooth d"'),
+        (b"a\nb and more text", "61 0a 62"),
+        (b"PK\x03\x04rest", "50 4b 03 04"),
+        (b"\xe2\x82\xac", "e2 82 ac"),
+    ],
+)
+def test_what_is_no_picture_is_told_by_its_beginning_in_words_a_person_reads(data, told):
+    with pytest.raises(PictureError, match=f"no picture format starts with {re.escape(told)}"):
+        imaging.decode(data)
