@@ -5,7 +5,8 @@ import torch
 from diffusers import DDPMScheduler
 
 from pipeline import models, sampling
-from pipeline.methods import full, lora
+from pipeline.methods import full, lora, textual_inversion
+from pipeline.metrics import stable_loss
 from pipeline.training.data import MemoryExamples
 from pipeline.training.job import Job
 from pipeline.training.precision import compute_in
@@ -117,3 +118,46 @@ def test_no_precision_changes_nothing():
     before = asked(one)
     compute_in(one, "no", frozen=True)
     assert torch.equal(asked(one), before)
+
+
+@pytest.mark.parametrize("method", ["lora", "textual_inversion", "full"])
+def test_a_model_of_sdxls_shape_learns_and_paints_in_half_precision(sdxl, tmp_path, method):
+    settings = TrainSettings(
+        method=method,
+        steps=2,
+        batch_size=2,
+        mixed_precision="bf16",
+        learning_rate=1e-3,
+        warmup_steps=0,
+        text_encoder=method == "lora",
+        **({"placeholder": "<new>", "initial_words": "circle"} if method == "textual_inversion" else {}),
+    )
+    one = models.load_painter(str(sdxl), reads=method != "full", precision="bf16", frozen=settings.frozen)
+    draws = torch.Generator().manual_seed(1)
+    moments, text = (
+        torch.randn(4, 8, 16, 16, generator=draws),
+        torch.randn(4, 77, one.unet.config.cross_attention_dim, generator=draws),
+    )
+    width = models.load_text_encoder(str(sdxl), part="text_encoder_2")[0].config.projection_dim
+    pooled = torch.randn(4, width, generator=draws)
+    data = MemoryExamples(
+        moments,
+        text,
+        torch.zeros_like(text[0]),
+        scale=0.13025,
+        pooled=pooled,
+        empty_pooled=torch.zeros(width),
+        time_ids=torch.tensor([[64.0, 64, 0, 0, 64, 64]] * 4),
+        words=[f"a <new> circle, number {number}" for number in range(4)],
+    )
+    learned = {"lora": lora, "textual_inversion": textual_inversion, "full": full}[method]
+    result = learned.train(one, data, SCHEDULER, settings, Job(tmp_path))
+    assert len(result.losses) == 2
+    assert stable_loss.measure(one, data, SCHEDULER, rows=[0], timesteps=[500])[0].loss > 0
+    pipe = models.load_pipeline(str(sdxl), painter=one)
+    (picture,) = sampling.sample(pipe, [("a red circle", 1)], steps=2, size=64)
+    assert picture.std() > 0
+    again = models.load_painter(str(sdxl), reads=method != "full", precision="bf16", frozen=settings.frozen)
+    other = models.load_pipeline(str(sdxl), painter=learned.load(again, result.folder))
+    (same,) = sampling.sample(other, [("a red circle", 1)], steps=2, size=64)
+    assert (picture == same).all()
