@@ -33,13 +33,14 @@ def ensure(recipe: Recipe, source: Source, tools: Tools) -> Source:
 
 
 def place(recipe: Recipe, source: Source, painted: Painted) -> Path:
-    """The folder of a source's painted pictures: below the source's own, by model, prompt, size and sampler."""
+    """The folder of a source's painted pictures: below the source's own, by model, prompt, size, sampler and format."""
     base = learning.locate(recipe)
     parts = ("unet", "vae", "scheduler", *families.of(base).text_encoders)
     decided = [
         *(weights_hash(base, part) for part in parts),
         recipe.buckets.resolution,
         painted.model_dump(mode="json", exclude={"count"}),
+        *([recipe.train.mixed_precision] if recipe.train.mixed_precision != "no" else []),
     ]
     return source.path / digest(decided)[:16]
 
@@ -47,8 +48,11 @@ def place(recipe: Recipe, source: Source, painted: Painted) -> Path:
 def _paint(recipe: Recipe, painted: Painted, folder: Path, numbers: Sequence[int], tools: Tools) -> None:
     from pipeline import models, sampling  # imports torch
 
-    base = recipe.base_model
-    pipe = models.load_pipeline(base.id, revision=base.revision, device=tools.device)
+    base, device = recipe.base_model, tools.device
+    painter = models.load_painter(
+        base.id, revision=base.revision, device=device, precision=recipe.train.mixed_precision, frozen=True
+    )
+    pipe = models.load_pipeline(base.id, revision=base.revision, device=device, painter=painter)
     for start in range(0, len(numbers), AT_ONCE):
         tools.progress("class pictures", start, len(numbers))
         part = numbers[start : start + AT_ONCE]

@@ -80,6 +80,19 @@ def test_what_decides_them_names_their_folder_and_their_number_does_not(begun, s
     assert place(**change) != place() == place(count=9)
 
 
+def test_they_are_painted_in_the_trainings_number_format(begun, sources, tmp_path):
+    exact = begun(sources=sources, train={**TRAIN, "mixed_precision": "no"}).go("ingest")
+    assert len(painted(tmp_path / "class")) == 5
+    half = begun(sources=sources, train={**TRAIN, "mixed_precision": "bf16"}).go("ingest")
+    assert len(painted(tmp_path / "class")) == 10
+    folders = [
+        priors.place(one.run.recipe, one.run.recipe.sources[1], one.run.recipe.sources[1].painted)
+        for one in (exact, half)
+    ]
+    one, other = (_pixels((folder / "00000.png").read_bytes()) for folder in folders)
+    assert 0 < np.abs(one - other).mean() < 12
+
+
 def test_a_persons_own_class_pictures_do_as_well(begun, sources, pictures, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
