@@ -25,8 +25,8 @@ class Taken:
 class Numbers:
     """Reads steps one after the other, and where it `lags` each after the next was launched.
 
-    A GPU that is read at once has nothing to do until the host has launched more, a tenth of a step or more; so there
-    a loss that is not finite is found a step late, before anything is saved of it.
+    A GPU that is read at once has nothing to do until the host has launched more; so there a loss that is not finite is
+    found a step late, before anything is saved of it.
     """
 
     def __init__(self, gradients: Gradients, record: Record, watch: Watch, *, folder: Path, lags: bool) -> None:
