@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 def fingerprint_of(measurer: Measurer, params: BaseModel) -> str:
     """A measurer's fingerprint, which also changes with the versions of the canonical pixels and the proxy."""
-    return fingerprint(measurer, params, f"pixels-{imaging.PIXELS_VERSION}, proxy-{imaging.PROXY_VERSION}")
+    return fingerprint(measurer, params, imaging.version())
 
 
 def requests_of(samples: Mapping[str, str]) -> dict[str, Request]:

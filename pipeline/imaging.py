@@ -135,6 +135,11 @@ def decode(data: bytes, *, name: str = "", limits: Limits = Limits()) -> Canonic
     return Canonical(pixels, _proxy(pixels), _pixel_id(pixels), content, width, height, tuple(notes))
 
 
+def version() -> str:
+    """What decoding is called: other pixels or proxies of the same file have another one."""
+    return f"pixels-{PIXELS_VERSION}, proxy-{PROXY_VERSION}"
+
+
 def shrink(pixels: Pixels, side: int) -> Pixels:
     """The picture with its longest side at most `side` pixels, by area averaging; as it is if it is small enough."""
     height, width = pixels.shape[:2]

@@ -37,11 +37,12 @@ def sample(
     Without a `negative_prompt` guidance leads away from what the model takes for no caption: an empty one, or zeros for
     SDXL (`force_zeros_for_empty_prompt`). SDXL is told that pictures of this very size were not cut.
     """
-    made: list[NDArray[np.uint8]] = []
+    done = 0
     if size is None or size >= LARGE:
         pipeline.vae.enable_slicing()
 
     def paint(part: Sequence[tuple[str, int]]) -> Sequence[NDArray[np.uint8]]:
+        nonlocal done
         pictures = pipeline(
             [prompt for prompt, _ in part],
             negative_prompt=[negative_prompt] * len(part) if negative_prompt else None,
@@ -53,10 +54,9 @@ def sample(
             width=size,
             output_type="np",
         ).images
-        made.extend(np.round(one * 255).astype(np.uint8) for one in pictures)
-        progress(len(made), len(pairs))
-        return made[-len(part) :]
+        done += len(part)
+        progress(done, len(pairs))
+        return [np.round(one * 255).astype(np.uint8) for one in pictures]
 
     progress(0, len(pairs))
-    Batches(BATCH).each(pairs, lambda pair: pair, paint, say=say)
-    return made
+    return Batches(BATCH).each(pairs, lambda pair: pair, paint, say=say)

@@ -11,7 +11,7 @@ SHARD = 64
 def of(sample_ids: Iterable[str], tools: Tools, *, side: int) -> dict[str, bytes]:
     """A WebP of each picture, of at most `side` pixels; those that cannot be decoded or are gone have none."""
     params, workspace = thumbnails.Params(side=side), tools.workspace
-    decoded = f"pixels-{imaging.PIXELS_VERSION}, proxy-{imaging.PROXY_VERSION}"
+    decoded = imaging.version()
     folder = workspace.table_folder("thumbnails", fingerprint(thumbnails, params, decoded), cache=True)
     there = {name for name, *_ in shards.requests(folder, thumbnails.KEY)}
     asked = [one for one in dict.fromkeys(sample_ids) if one in there or workspace.original(one).exists()]

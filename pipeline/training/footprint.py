@@ -64,7 +64,7 @@ def footprint(
     layers = _Layers(shapes, config, settings, size, cpu)
     encoders = texts or {}
     trains = settings.text_encoder or settings.method == "textual_inversion"
-    whole = _whole(settings)
+    whole = not settings.frozen
     parameters = layers.parameters + (_trained_of_texts(encoders, settings) if settings.text_encoder else 0)
     parameters += settings.vectors * _width(encoders) if settings.method == "textual_inversion" else 0
     numbers = sum(math.prod(shape) for shape in shapes.values())
@@ -87,12 +87,7 @@ def footprint(
 
 def _passes(settings: TrainSettings) -> float:
     """Forward passes that a step is worth: the backward pass is one for the inputs and one for the weights trained."""
-    return (3.0 if _whole(settings) else 2.1) + (1.0 if settings.gradient_checkpointing else 0.0)
-
-
-def _whole(settings: TrainSettings) -> bool:
-    """Whether the model's own weights are trained."""
-    return settings.method == "full" or (settings.method == "dreambooth" and settings.adapts == "full")
+    return (2.1 if settings.frozen else 3.0) + (1.0 if settings.gradient_checkpointing else 0.0)
 
 
 class _Layers:
@@ -110,7 +105,7 @@ class _Layers:
         self._levels = len(config["block_out_channels"])
         self._heads = _heads(config)
         self.parameters, self.flops, saved = 0, 0.0, defaultdict[str, float](float)
-        whole = _whole(settings)
+        whole = not settings.frozen
         for name, shape in shapes.items():
             layer, _, kind = name.rpartition(".")
             adapted = not whole and self._adapted(layer)
@@ -236,7 +231,7 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 def _trained_of_texts(shapes: Mapping[str, Shape], settings: TrainSettings) -> int:
-    if _whole(settings):
+    if not settings.frozen:
         return sum(math.prod(shape) for shape in shapes.values())
     layers = [shape for name, shape in shapes.items() if name.endswith(tuple(f".{one}.weight" for one in TEXT_TARGETS))]
     return sum(settings.rank * sum(shape) for shape in layers)

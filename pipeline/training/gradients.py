@@ -67,7 +67,7 @@ class Gradients:
     parameters: Sequence[nn.Parameter] = ()
     team: Team = ALONE
     ahead: Ahead | None = None
-    """Where batches come from with what is random in them; without it they are read when they are needed."""
+    """Where batches come from, with what is random in them; left out, they are read when they are needed."""
     turns: Turns = field(init=False)
     most: int = field(init=False)
     """Examples that one pass takes at most; halved where memory runs out, for the rest of the training."""
@@ -75,6 +75,7 @@ class Gradients:
     def __post_init__(self) -> None:
         self.turns = Turns(self.examples, batch_size=self.settings.batch_size, seed=self.settings.seed)
         self.most = self.settings.batch_size
+        self._ahead = self.ahead or Ahead(self.examples, self.settings, beside=False)
 
     def accumulate(self, step: int) -> float:
         """`launch`, and the mean loss; raises GessoError where one is not finite, naming its batch."""
@@ -136,15 +137,15 @@ class Gradients:
             own = self.team.share(len(rows))
             if not len(own):
                 continue
-            batch, more = self._ready(turn, rows)
+            batch, drawn = self._ahead.get(turn)
             for part in own.pieces(self.most):
                 # dropout inside the model reads the global stream, which must not repeat the noise's
                 seed = (self._dropout + turn * APART + part.start) % 2**63
                 torch.default_generator.manual_seed(seed)
                 if self.accelerator.device.type == "cuda":
                     torch.cuda.manual_seed(seed)
-                which = {} if part.whole else {"part": part}
-                losses = self.losses(batch, turn, self.accelerator.autocast(), **more, **which)
+                more = ({} if part.whole else {"part": part}) | ({} if drawn is None else {"drawn": drawn})
+                losses = self.losses(batch, turn, self.accelerator.autocast(), **more)
                 mean = losses.sum() / count
                 if self.accelerator.scaler:
                     self.accelerator.backward(mean)
@@ -166,12 +167,6 @@ class Gradients:
     @cached_property
     def _dropout(self) -> int:
         return seed_of(self.settings.seed, DROPOUT)
-
-    def _ready(self, turn: int, rows: list[int]) -> tuple[Any, dict[str, Any]]:
-        if self.ahead is None:
-            return self.examples.batch(rows), {}
-        batch, drawn = self.ahead.get(turn)
-        return batch, {} if drawn is None else {"drawn": drawn}
 
     def _halve(self, step: int, told: str) -> None:
         """Take half as many examples at a time from now on, and forget what the failed passes left."""

@@ -74,15 +74,13 @@ class PixelExamples:
 
     def batch(self, rows: Sequence[int]) -> PixelBatch:
         """Read rows of one size."""
+        with self._alone:  # a training reads ahead in a thread of its own
+            pixels = np.stack(self._read(rows))
         return PixelBatch(
-            pixels=torch.from_numpy(np.stack(self._alone_read(rows))).permute(0, 3, 1, 2),
+            pixels=torch.from_numpy(pixels).permute(0, 3, 1, 2),
             captions=tuple(self.rows[row]["caption"] for row in rows),
             ids=tuple(self.rows[row]["sample_id"] for row in rows),
         )
-
-    def _alone_read(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-        with self._alone:  # a training reads ahead in a thread of its own
-            return self._read(rows)
 
     def _read(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
         missing = sorted({row for row in rows if row not in self._held})

@@ -32,10 +32,10 @@ import _published
 import torch
 from _gpu import DEVICE, SHAPES, WARM, Made, now, painter_of, room, settings_of, train
 from PIL import Image
+from plain_loop import as_the_examples
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision import transforms
 
 from pipeline import models
 from pipeline.methods import lora
@@ -133,15 +133,7 @@ class Files(Dataset[Any]):
 
     def __init__(self, files: list[tuple[Path, str]], resolution: int, times: int) -> None:
         self._files = files * times
-        self._transforms = transforms.Compose(
-            [
-                transforms.Resize(resolution, interpolation=transforms.InterpolationMode.LANCZOS),
-                transforms.RandomCrop(resolution),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize([0.5], [0.5]),
-            ]
-        )
+        self._transforms = as_the_examples(resolution)
 
     def __len__(self) -> int:
         return len(self._files)

@@ -79,6 +79,19 @@ def cached(root: Path, files: list[tuple[Path, str]]) -> ParquetExamples:
     return ParquetExamples(rows, moments, embeddings, digest="benchmark", scale=1.0)
 
 
+def as_the_examples(side: int) -> transforms.Compose:
+    """What the example scripts do to an opened picture."""
+    return transforms.Compose(
+        [
+            transforms.Resize(side, interpolation=transforms.InterpolationMode.LANCZOS),
+            transforms.RandomCrop(side),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5], [0.5]),
+        ]
+    )
+
+
 class Plain:
     """The loop of an example script: all that a picture needs is done again at each step."""
 
@@ -90,15 +103,7 @@ class Plain:
         self._parameters = [one for one in unet.parameters() if one.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=rate)
         self._schedule = torch.optim.lr_scheduler.ConstantLR(self._optimizer, factor=1.0)
-        self._transforms = transforms.Compose(
-            [
-                transforms.Resize(SIDE, interpolation=transforms.InterpolationMode.LANCZOS),
-                transforms.RandomCrop(SIDE),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize([0.5], [0.5]),
-            ]
-        )
+        self._transforms = as_the_examples(SIDE)
         self._order = np.random.default_rng(0)
         self.seconds: list[tuple[float, float]] = []
 

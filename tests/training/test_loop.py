@@ -1,6 +1,7 @@
 """The loop with a model of one number; what it does for real models is tested with the methods and in tests/traps."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -235,4 +236,4 @@ def test_nothing_is_saved_of_a_loss_that_is_not_finite_though_it_is_read_late(tm
     kept = checkpoints.latest(tmp_path)
     assert (kept.step if kept else 0) == bad // 2 * 2
     if kept:
-        assert json.loads((kept.folder / "value.json").read_text())[0] == pytest.approx(0.0, abs=10)
+        assert math.isfinite(json.loads((kept.folder / "value.json").read_text())[0])
